@@ -1,0 +1,1 @@
+"""The work itself: environments, inference, exploration, training, storage, reporting."""

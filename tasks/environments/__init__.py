@@ -1,0 +1,1 @@
+"""Where the agent acts: text in, text out. Knows nothing of policies, engines or storage."""

@@ -1,0 +1,1 @@
+"""WebShop's text environment, written to upstream's rules, on a made-up catalogue by default."""

@@ -1,0 +1,1 @@
+"""The walk, the values and the pairs: what the project exists for."""

@@ -1,0 +1,1 @@
+"""How tokens are generated: one `Engine` interface and its implementations. Knows nothing of environments."""

@@ -1,0 +1,61 @@
+"""The one interface behind which tokens are generated.
+
+Prompts are token ids, so that a history is tokenised once and every sibling and rollout finds the same
+prefix in the engine's cache. Implementations are safe to call from thousands of coroutines at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rro.tasks.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw one completion. Equal prompt, sampling and weights give an equal completion."""
+
+    temperature: float
+    seed: int
+    max_tokens: int
+    stop_token_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One finished completion and what it cost, in tokens."""
+
+    token_ids: tuple[int, ...]
+    """Without the stop token."""
+    text: str
+    finish_reason: str
+    """`stop` or `length`; anything else is raised as `GenerationFailed`, never returned."""
+    prompt_tokens: int
+    cached_tokens: int
+    """How many of the prompt's tokens the engine took from its prefix cache."""
+
+
+class GenerationFailed(RuntimeError):
+    """The engine gave no usable answer: aborted, refused, or the prompt does not fit."""
+
+
+class ContextFull(GenerationFailed):
+    """Prompt and completion do not fit the model's context; trying again cannot help."""
+
+
+class EngineUnavailable(UserError):
+    """The engine cannot be started or reached; the message says what is missing."""
+
+
+class Engine(Protocol):
+    """Generates; holds one policy's weights at a time."""
+
+    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> Completion:
+        """Draw one completion. Raises `GenerationFailed` rather than return a cut-off answer."""
+
+    async def load(self, policy: Path) -> None:
+        """Take the weights of the policy in this folder and forget every cached prefix."""
+
+    def close(self) -> None:
+        """Give back memory and processes. Safe to call twice."""

@@ -1,0 +1,1 @@
+"""Numbers for people: statistics, tables, charts, the summary."""

@@ -1,0 +1,275 @@
+"""Every setting there is: one model tree, from which the CLI's flags, the profile files, Prefect's
+parameter forms and `prefect.yaml` all come.
+
+Defaults follow `docs/method.md` (the paper where it speaks, IPR where it is silent). Unknown keys, wrong
+types and impossible values are refused before anything starts, with key, value and what is allowed.
+"""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rro.data import resource
+from rro.tasks.environments.base import environment_class
+from rro.tasks.errors import UserError
+
+
+class Group(BaseModel):
+    """A group of settings that refuses unknown keys and cannot be changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class EnvironmentSettings(Group):
+    """Where the agent acts."""
+
+    name: str = "webshop"
+    """Name under the entry point group `rro.environments`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The environment's own settings."""
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> "EnvironmentSettings":
+        environment_class(self.name).Options.model_validate(self.options)
+        return self
+
+
+class ExpertSettings(Group):
+    """The demonstrations that SFT imitates."""
+
+    tasks: int = Field(1500, ge=1)
+    """How many training tasks the scripted expert demonstrates."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The expert's own settings, its flaws among them."""
+
+
+class TinyModelSettings(Group):
+    """The small model that is built from nothing when `policy.base` is `tiny`."""
+
+    hidden_size: int = Field(128, ge=64, multiple_of=64)
+    layers: int = Field(4, ge=1)
+    intermediate_size: int = Field(512, ge=64)
+    vocabulary: int = Field(2048, ge=300)
+    context: int = Field(2048, ge=128)
+
+
+class PolicySettings(Group):
+    """The model to start from."""
+
+    base: str = "tiny"
+    """`tiny`, a folder, or a Hugging Face model name."""
+    tiny: TinyModelSettings = TinyModelSettings()
+
+
+class EngineSettings(Group):
+    """How tokens are generated."""
+
+    kind: Literal["vllm"] = "vllm"
+    dtype: Literal["float32", "bfloat16", "auto"] = "auto"
+    max_model_len: int = Field(2048, ge=64)
+    """Longest prompt and completion together, in tokens."""
+    max_num_seqs: int = Field(256, ge=1)
+    """Sequences the engine decodes together."""
+    kv_cache_gib: float = Field(1.0, gt=0)
+    """Memory for cached keys and values."""
+    block_size: int = Field(32, ge=8)
+    """Tokens in a block of the prefix cache; only whole blocks are shared."""
+    threads: int = Field(0, ge=0)
+    """CPU threads; 0 takes all cores."""
+    seed: int = 0
+    max_tokens: int = Field(64, ge=1)
+    """Longest action, in tokens."""
+    attempts: int = Field(3, ge=1)
+    """Tries for one generation before it is recorded as failed."""
+
+
+class TrainingSettings(Group):
+    """What SFT and DPO have in common."""
+
+    epochs: float = Field(3.0, gt=0)
+    batch_size: int = Field(48, ge=1)
+    """Rows in one optimiser step."""
+    micro_batch_size: int = Field(0, ge=0)
+    """Rows in one forward pass; 0 takes the whole batch."""
+    learning_rate: float = Field(2e-5, gt=0)
+    warmup: float = Field(0.03, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises."""
+    schedule: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
+    max_length: int = Field(2048, ge=32)
+    """Longest row in tokens; longer ones are counted and named before training."""
+    bf16: bool = False
+    threads: int = Field(0, ge=0)
+    checkpoints: int = Field(4, ge=1)
+    """Checkpoints written over the training."""
+    launcher: list[str] = Field(default_factory=list)
+    """Words before `-m`: empty runs Python itself, `["accelerate", "launch"]` runs on many devices."""
+
+
+class SftSettings(TrainingSettings):
+    """Fine-tuning on expert trajectories, loss on the agent's turns only."""
+
+
+class DpoSettings(TrainingSettings):
+    """Preference training on the pairs."""
+
+    epochs: float = Field(3.0, gt=0)
+    learning_rate: float = Field(3e-6, gt=0)
+    schedule: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "constant_with_warmup"
+    warmup: float = Field(0.1, ge=0, lt=1)
+    beta: float = Field(0.1, gt=0)
+    nll: float = Field(0.0, ge=0)
+    """Weight of the NLL term on the chosen action. IPR collapses without one."""
+
+
+class ExploreSettings(Group):
+    """The walk: how candidates are drawn, scored and stopped."""
+
+    strategy: Literal["rising"] = "rising"
+    split: str = "train"
+    tasks: int = Field(400, ge=1)
+    fresh: bool = True
+    """Explore tasks that SFT did not see, as long as there are any."""
+    shard_tasks: int = Field(50, ge=1)
+    """Tasks in one shard: the unit of resume and one Prefect task run."""
+    max_candidates: int = Field(5, ge=1)
+    rollouts: int = Field(5, ge=1)
+    """m: rollouts that score one candidate."""
+    temperature: float = Field(1.0, gt=0)
+    rollout_temperature: float = Field(1.0, ge=0)
+    epsilon: float = Field(0.0, ge=0)
+    """A candidate rises when its value exceeds the previous step's by more than this."""
+    comparator: Literal[">", ">="] = ">"
+    first_reference: Literal["rollouts", "zero"] = "rollouts"
+    """Reference of the first step: mean outcome of m rollouts from the empty prefix, or 0."""
+    scorer: Literal["policy", "sft"] = "policy"
+    """Who rolls out: the exploring policy, or the first iteration's SFT policy."""
+    contrast: bool = False
+    """Draw one more candidate where the first one already rises, so that a pair can follow."""
+    in_flight: int = Field(128, ge=1)
+    """Tasks that walk at the same time."""
+
+
+class PairSettings(Group):
+    """Which of the explored candidates become preference pairs."""
+
+    tau: float = Field(0.01, ge=0)
+    """A pair is kept when chosen minus rejected value exceeds this."""
+    rejected: Literal["lowest", "first", "all", "random"] = "lowest"
+    """Which worse sibling: lowest value, first drawn, every one, or one at random."""
+    only_rising: bool = False
+    """Keep only pairs whose chosen candidate rose."""
+
+
+class GateSettings(Group):
+    """What exploration must have yielded before DPO may start."""
+
+    min_pairs: int = Field(1, ge=0)
+    min_margin: float = Field(0.0, ge=0)
+    """Smallest mean margin of the kept pairs."""
+    max_rollouts_per_pair: float = Field(0.0, ge=0)
+    """Budget; 0 sets none."""
+    max_generated_tokens: int = Field(0, ge=0)
+    """Budget over the whole exploration; 0 sets none."""
+
+
+class EvaluateSettings(Group):
+    """Held-out tasks on which policies are compared."""
+
+    split: str = "test"
+    tasks: int = Field(200, ge=1)
+    temperatures: list[float] = Field(default_factory=lambda: [0.0, 1.0])
+    resamples: int = Field(10_000, ge=100)
+    """Bootstrap resamples behind every interval."""
+
+    @field_validator("temperatures")
+    @classmethod
+    def _usable(cls, value: list[float]) -> list[float]:
+        if not value or min(value) < 0:
+            raise ValueError("needs at least one temperature, each 0 or more")
+        return value
+
+
+class Settings(Group):
+    """One run of the pipeline."""
+
+    seed: int = Field(0, ge=0)
+    iterations: int = Field(1, ge=1)
+    """Rounds of explore, pairs, analyse, dpo, evaluate."""
+    environment: EnvironmentSettings = EnvironmentSettings()
+    experts: ExpertSettings = ExpertSettings()
+    policy: PolicySettings = PolicySettings()
+    engine: EngineSettings = EngineSettings()
+    sft: SftSettings = SftSettings()
+    explore: ExploreSettings = ExploreSettings()
+    pairs: PairSettings = PairSettings()
+    gate: GateSettings = GateSettings()
+    dpo: DpoSettings = DpoSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+    @model_validator(mode="after")
+    def _expert_fits(self) -> "Settings":
+        environment_class(self.environment.name).ExpertOptions.model_validate(self.experts.options)
+        return self
+
+    def digest(self) -> str:
+        """Short digest of every value: equal digests mean equal runs of one code version."""
+        return digest(self.model_dump(mode="json"))
+
+
+def digest(value: Any) -> str:
+    """First 12 hex digits of the SHA-256 of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that ship with the package."""
+    return sorted(p.name.removesuffix(".toml") for p in resource("profiles").iterdir() if p.name.endswith(".toml"))
+
+
+def read_profile(name: str) -> dict[str, Any]:
+    """A shipped profile by name, or a profile file by path, as plain values."""
+    shipped = resource("profiles", f"{name}.toml")
+    source = Path(name) if name.endswith(".toml") else shipped
+    if not source.is_file():
+        raise UserError(
+            f"profile {name!r}: there is no such profile; shipped ones: {', '.join(profile_names())}; "
+            "or give the path of a file that ends in .toml"
+        )
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"profile {name!r}: not a TOML file: {error}") from error
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over` laid on top, group by group."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def load_settings(profile: str = "quickstart", overrides: dict[str, Any] | None = None) -> Settings:
+    """A profile with overrides on top. Raises `UserError` that lists every bad key with its value."""
+    return parse_settings(merge(read_profile(profile), overrides or {}))
+
+
+def parse_settings(values: dict[str, Any]) -> Settings:
+    """Plain values as `Settings`; `UserError` instead of pydantic's own error."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise UserError("\n".join(explain(item) for item in error.errors())) from error
+
+
+def explain(item: Any) -> str:
+    """One pydantic complaint as `key = value: what is allowed`."""
+    key = ".".join(str(part) for part in item["loc"]) or "settings"
+    if item["type"] == "extra_forbidden":
+        return f"{key} = {item['input']!r}: there is no such setting"
+    return f"{key} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"

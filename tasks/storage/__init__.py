@@ -1,0 +1,1 @@
+"""Tables, the warehouse that keeps them as Parquet, and the DuckDB views over it."""
