@@ -34,7 +34,7 @@ class EnvironmentSettings(Group):
 
     @model_validator(mode="after")
     def _options_fit(self) -> "EnvironmentSettings":
-        environment_class(self.name).Options.model_validate(self.options)
+        check_options(environment_class(self.name).Options, self.options, "environment.options")
         return self
 
 
@@ -199,7 +199,7 @@ class Settings(Group):
     seed: int = Field(0, ge=0)
     iterations: int = Field(1, ge=1)
     """Rounds of explore, pairs, analyse, dpo, evaluate."""
-    environment: EnvironmentSettings = EnvironmentSettings()
+    environment: EnvironmentSettings = Field(default_factory=EnvironmentSettings)
     experts: ExpertSettings = ExpertSettings()
     policy: PolicySettings = PolicySettings()
     engine: EngineSettings = EngineSettings()
@@ -212,7 +212,8 @@ class Settings(Group):
 
     @model_validator(mode="after")
     def _expert_fits(self) -> "Settings":
-        environment_class(self.environment.name).ExpertOptions.model_validate(self.experts.options)
+        options = environment_class(self.environment.name).ExpertOptions
+        check_options(options, self.experts.options, "experts.options")
         return self
 
     def digest(self) -> str:
@@ -267,9 +268,18 @@ def parse_settings(values: dict[str, Any]) -> Settings:
         raise UserError("\n".join(explain(item) for item in error.errors())) from error
 
 
-def explain(item: Any) -> str:
+def check_options(model: type[BaseModel], values: dict[str, Any], prefix: str) -> None:
+    """Refuse options that an environment does not know, naming each with its full key."""
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        raise UserError("\n".join(explain(item, prefix) for item in error.errors())) from error
+
+
+def explain(item: Any, prefix: str = "") -> str:
     """One pydantic complaint as `key = value: what is allowed`."""
-    key = ".".join(str(part) for part in item["loc"]) or "settings"
+    key = ".".join([*([prefix] if prefix else []), *(str(part) for part in item["loc"])]) or "settings"
     if item["type"] == "extra_forbidden":
         return f"{key} = {item['input']!r}: there is no such setting"
-    return f"{key} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{key} = {item['input']!r}: {message[0].lower()}{message[1:]}"
