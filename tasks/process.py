@@ -1,0 +1,31 @@
+"""The environment variables that a process needs before anything numeric is imported.
+
+Every entry point calls `prepare_environment` first: the command line, the tests, each training process. A
+value the user has set is never replaced.
+"""
+
+import os
+from pathlib import Path
+
+DEFAULTS = {
+    # Spinning OpenMP threads cost a factor of 30 as soon as another process wants the same core.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # Compiling helps none of the small models on a CPU and costs half a minute at every start.
+    "TORCH_COMPILE_DISABLE": "1",
+    # The engine lives in this process: it starts in 3 s instead of 20 s and leaves no orphan behind.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Prefect's own server takes longer than its default 20 s on a busy machine or an empty home.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def prepare_environment(base: str | None = None) -> None:
+    """Set what is unset. `base` is the model to start from: one at hand needs no Hugging Face hub."""
+    for key, value in DEFAULTS.items():
+        os.environ.setdefault(key, value)
+    if base is not None and (base == "tiny" or Path(base).is_dir()):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")

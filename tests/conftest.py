@@ -1,0 +1,36 @@
+"""What every test shares: a clean environment, one thread, and one Prefect server for the flow tests."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from rro.tasks.process import prepare_environment
+
+prepare_environment(base="tiny")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "RRO_WAREHOUSE"):
+    os.environ.pop(name, None)
+# Prefect reads its home when it is imported, so the folder cannot come from a fixture.
+PREFECT_HOME = tempfile.mkdtemp(prefix="rro-tests-prefect-")
+os.environ["PREFECT_HOME"] = PREFECT_HOME
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(PREFECT_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server with an empty database. It takes ten seconds to start: only flow tests ask for it."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    # Every sync flow would wait a second for its heartbeat thread to end.
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
