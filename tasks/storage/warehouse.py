@@ -142,14 +142,10 @@ class Warehouse:
             pieces += _settled(folder, partial(_rows, folder, table)) or []
         return pa.concat_tables(pieces)
 
-    def parts(self, table: str) -> list[str]:
-        """Absolute paths of the Parquet files that hold `table`, over all runs: what the views read."""
-        return [
-            str(self._shard(run, manifest.shard) / part.file)
-            for run in self.runs()
-            for manifest in self.shards(run)
-            if (part := manifest.part(table)) is not None
-        ]
+    def files(self, manifest: Manifest) -> dict[str, str]:
+        """Table name to the absolute path of the Parquet file that holds it: what the views read."""
+        folder = self._shard(manifest.run, manifest.shard)
+        return {part.table: str(folder / part.file) for part in manifest.parts}
 
     def discard(self, run: str, shard: str) -> None:
         """Forget a published shard; nothing happens if there is none."""
