@@ -80,7 +80,6 @@ class EngineSettings(Group):
     """Tokens in a block of the prefix cache; only whole blocks are shared."""
     threads: int = Field(0, ge=0)
     """CPU threads; 0 takes all cores."""
-    seed: int = 0
     max_tokens: int = Field(64, ge=1)
     """Longest action, in tokens."""
     attempts: int = Field(3, ge=1)
@@ -228,7 +227,9 @@ def digest(value: Any) -> str:
 
 def profile_names() -> list[str]:
     """Names of the profiles that ship with the package."""
-    return sorted(p.name.removesuffix(".toml") for p in resource("profiles").iterdir() if p.name.endswith(".toml"))
+    return sorted(
+        p.name.removesuffix(".toml") for p in resource("profiles").iterdir() if p.name.endswith(".toml")
+    )
 
 
 def read_profile(name: str) -> dict[str, Any]:

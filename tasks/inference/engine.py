@@ -28,9 +28,9 @@ class Completion:
 
     token_ids: tuple[int, ...]
     """Without the stop token."""
-    text: str
     finish_reason: str
     """`stop` or `length`; anything else is raised as `GenerationFailed`, never returned."""
+    generated_tokens: int
     prompt_tokens: int
     cached_tokens: int
     """How many of the prompt's tokens the engine took from its prefix cache."""

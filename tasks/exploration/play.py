@@ -1,0 +1,129 @@
+"""Playing episodes plainly: a policy on held-out tasks, or a scripted expert."""
+
+import time
+from dataclasses import asdict, dataclass, field
+
+from rro.tasks.environments.base import Environment, Expert, Task, Turn
+from rro.tasks.exploration.policy import Policy, Usage
+from rro.tasks.exploration.rows import Origin, Row, Rows
+from rro.tasks.exploration.seeds import row_id, seed_for
+from rro.tasks.exploration.strategies import MAXIMUM
+from rro.tasks.exploration.values import Clock, Place
+from rro.tasks.exploration.walk import first_message
+from rro.tasks.inference.engine import ContextFull, GenerationFailed
+
+
+@dataclass(slots=True)
+class Played:
+    """One finished episode."""
+
+    task: Task
+    opening: str
+    actions: list[str] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    ended: str = "failed"
+    usage: Usage = field(default_factory=Usage)
+    clock: Clock = field(default_factory=Clock)
+    seconds: float = 0.0
+
+    @property
+    def outcome(self) -> float:
+        """0 for an episode that did not finish."""
+        return self.turns[-1].outcome if self.ended == "done" else 0.0
+
+
+async def play(environment: Environment, policy: Policy, task: Task, temperature: float, seed: int) -> Played:
+    """One episode of `policy`, each action drawn with a seed of its own."""
+    episode = environment.start(task)
+    opening = first_message(environment, episode.observation)
+    played = Played(task, opening)
+    place = Place(episode, policy.open(opening))
+    begun = time.perf_counter()
+    while True:
+        try:
+            draw = await policy.draw(place.history, temperature, seed_for(seed, task.id, len(played.actions)))
+        except ContextFull:
+            played.ended = "context"
+            break
+        except GenerationFailed:
+            break
+        place, turn = place.after(policy, draw, played.clock)
+        played.usage.add(draw.usage)
+        played.actions.append(draw.action)
+        played.turns.append(turn)
+        if turn.done:
+            played.ended = "turn_limit" if turn.truncated else "done"
+            break
+    played.seconds = time.perf_counter() - begun
+    return played
+
+
+def demonstrate(environment: Environment, expert: Expert, task: Task) -> Played:
+    """One episode of a scripted expert."""
+    episode = environment.start(task)
+    played = Played(task, first_message(environment, episode.observation))
+    begun = time.perf_counter()
+    while not played.turns or not played.turns[-1].done:
+        action = expert(episode.observation)
+        played.actions.append(action)
+        played.turns.append(played.clock.step(episode, action))
+    played.ended = "turn_limit" if played.turns[-1].truncated else "done"
+    played.seconds = time.perf_counter() - begun
+    return played
+
+
+def played_rows(played: list[Played], origin: Origin, stage: str, temperature: float) -> Rows:
+    """Rows of `episodes` and `steps`."""
+    rows: Rows = {"episodes": [], "steps": []}
+    for one in played:
+        common = origin.common(one.task)
+        episode = row_id(origin.run, origin.iteration, stage, origin.policy, str(temperature), one.task.id)
+        rows["episodes"].append(_episode(one, common, episode, stage, temperature))
+        rows["steps"] += _steps(one, common, episode, stage)
+    return rows
+
+
+def _episode(one: Played, common: Row, episode: str, stage: str, temperature: float) -> Row:
+    return {
+        **common,
+        "episode": episode,
+        "stage": stage,
+        "split": one.task.split,
+        "temperature": temperature,
+        "instruction": one.task.instruction,
+        "first_observation": one.opening,
+        "start_value": None,
+        "steps": len(one.turns),
+        "outcome": one.outcome,
+        "raw_reward": one.turns[-1].raw_reward if one.ended == "done" else 0.0,
+        "best": one.task.best,
+        "success": one.outcome >= one.task.best - MAXIMUM,
+        "ended": one.ended,
+        **asdict(one.usage),
+        "environment_steps": one.clock.steps,
+        "environment_seconds": one.clock.seconds,
+        "seconds": one.seconds,
+    }
+
+
+def _steps(one: Played, common: Row, episode: str, stage: str) -> list[Row]:
+    return [
+        {
+            **common,
+            "stage": stage,
+            "episode": episode,
+            "step": row_id(episode, index),
+            "step_index": index,
+            "action": action,
+            "observation": turn.observation,
+            "valid": turn.valid,
+            "done": turn.done,
+            "candidates": None,
+            "chosen": None,
+            "value": None,
+            "previous": None,
+            "rose": None,
+            "stop_reason": None,
+        }
+        for index, (action, turn) in enumerate(zip(one.actions, one.turns, strict=True))
+    ]

@@ -1,0 +1,85 @@
+"""Messages as token ids, appended to and never tokenised again.
+
+A history's prompt is the chat template's rendering of its messages. Each turn adds the sampled tokens as they
+were sampled, then what the template puts round the next observation; so every prompt is a prefix of the next,
+byte for byte, and the engine's prefix cache holds for siblings and rollouts alike.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rro.tasks.errors import UserError
+
+Message = dict[str, str]
+"""`{"role": "user" | "assistant", "content": text}`."""
+
+
+class ChatFormat:
+    """One tokenizer's way of writing dialogues."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        if not tokenizer.chat_template:
+            raise UserError(
+                f"policy {tokenizer.name_or_path}: its tokenizer has no chat template; "
+                "take an instruction-tuned model, or save one into tokenizer_config.json (chat_template)"
+            )
+        self._tokenizer = tokenizer
+        self._specials = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
+        opening: list[Message] = [{"role": "user", "content": "u"}]
+        self._opening = self._render(opening)
+        self.stop_token_ids = self._stop_tokens(opening)
+        self._check_appending()
+
+    def start(self, text: str) -> tuple[int, ...]:
+        """The prompt after the first user message `text`, ready for the agent's first action."""
+        return self._encode(self._render([{"role": "user", "content": self.neutral(text)}]))
+
+    def extend(self, prompt: tuple[int, ...], action: Sequence[int], observation: str) -> tuple[int, ...]:
+        """`prompt` followed by the sampled `action` (without its stop token) and the next observation."""
+        return (*prompt, *action, *self._encode(self._between(self.neutral(observation))))
+
+    def neutral(self, text: str) -> str:
+        """`text` with the tokenizer's special tokens broken up, so that no page or result can end a turn."""
+        for special in self._specials:
+            if special in text:
+                text = text.replace(special, f"{special[0]} {special[1:]}")
+        return text
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Sampled tokens as text, without special tokens and outer blanks."""
+        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text.strip()
+
+    def _between(self, observation: str) -> str:
+        messages = [
+            {"role": "user", "content": "u"},
+            {"role": "assistant", "content": "a"},
+            {"role": "user", "content": observation},
+        ]
+        return self._render(messages).removeprefix(self._opening + "a")
+
+    def _render(self, messages: list[Message], prompt: bool = True) -> str:
+        rendered: str = self._tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=prompt
+        )
+        return rendered
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _stop_tokens(self, opening: list[Message]) -> tuple[int, ...]:
+        """End of sequence, and whatever single token the template closes an agent's turn with."""
+        closed = self._render([*opening, {"role": "assistant", "content": "a"}], prompt=False)
+        closing = self._encode(closed.removeprefix(self._opening + "a"))
+        return tuple(sorted({*closing[:1], self._tokenizer.eos_token_id} - {None}))
+
+    def _check_appending(self) -> None:
+        turn = [{"role": "assistant", "content": "b"}, {"role": "user", "content": "v"}]
+        opening = [{"role": "user", "content": "w"}]
+        once = self._render([*opening, *turn])
+        twice = self._render([*opening, *turn, *turn])
+        if not once.startswith(self._render(opening) + "b") or not twice.startswith(once + "b"):
+            raise UserError(
+                f"policy {self._tokenizer.name_or_path}: its chat template rewrites earlier turns, so a history "
+                "cannot be appended to; give it a template that renders each message on its own"
+            )

@@ -1,0 +1,161 @@
+"""vLLM in this process: one engine that every coroutine shares.
+
+`step` runs in the event loop itself. Between two steps, everyone who was answered gets the chance to ask
+again, so each batch is as full as the walk allows and, given the same requests in the same order, the same
+from run to run. On a CPU the notes in `docs/log.md` explain the engine arguments.
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rro.tasks.inference.engine import (
+    Completion,
+    ContextFull,
+    EngineUnavailable,
+    GenerationFailed,
+    Sampling,
+)
+from rro.tasks.settings import EngineSettings
+
+log = logging.getLogger(__name__)
+
+SETTLE = 8
+"""Turns of the event loop between two steps: more than the longest chain of awaits from an answer to the
+next request (a rollout's answer, `gather`, the walk, the next draw)."""
+
+BATCHED_TOKENS = 4096
+"""Prompt tokens computed in one step on a CPU, at most."""
+
+
+class VllmEngine:
+    """An `Engine` on vLLM's own scheduler, without a server."""
+
+    def __init__(self, policy: Path, settings: EngineSettings) -> None:
+        if not (policy / "config.json").is_file():
+            raise EngineUnavailable(f"policy {str(policy)!r}: no model there (config.json is missing)")
+        self._settings = settings
+        self._llm = _start(policy, settings)
+        self._ids = itertools.count()
+        self._waiting: dict[str, asyncio.Future[Completion]] = {}
+        self._pump: asyncio.Task[None] | None = None
+
+    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> Completion:
+        """Draw one completion; aborted generations are tried again, with the same seed."""
+        room = self._settings.max_model_len - len(prompt)
+        if room < sampling.max_tokens:
+            raise ContextFull(f"{len(prompt)} prompt tokens leave {room} of engine.max_model_len")
+        for attempt in range(self._settings.attempts):
+            try:
+                return await self._submit(prompt, sampling)
+            except GenerationFailed as error:
+                log.warning(
+                    "generation failed (try %d of %d): %s", attempt + 1, self._settings.attempts, error
+                )
+        raise GenerationFailed(f"no usable answer in {self._settings.attempts} tries (engine.attempts)")
+
+    async def load(self, policy: Path) -> None:
+        """Swap the weights in place; same architecture and vocabulary only."""
+        assert not self._waiting, "weights cannot be swapped under running generations"
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(policy)})
+        self._llm.reset_prefix_cache()
+
+    def close(self) -> None:
+        """Drop the engine; its memory goes back when the last reference does."""
+        if self._pump is not None:
+            self._pump.cancel()
+            self._pump = None
+        if hasattr(self, "_llm"):
+            self._llm.engine_core.shutdown()
+            del self._llm
+
+    def _submit(self, prompt: Sequence[int], sampling: Sampling) -> asyncio.Future[Completion]:
+        from vllm import SamplingParams
+        from vllm.inputs import TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+
+        name = str(next(self._ids))
+        params = SamplingParams(
+            temperature=sampling.temperature,
+            seed=sampling.seed,
+            max_tokens=sampling.max_tokens,
+            stop_token_ids=list(sampling.stop_token_ids),
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        self._waiting[name] = answer
+        self._llm.add_request(name, TokensPrompt(prompt_token_ids=list(prompt)), params)
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._run())
+        return answer
+
+    async def _run(self) -> None:
+        """Step until nobody waits. An engine that breaks fails everyone who waits, not one of them."""
+        try:
+            while self._waiting:
+                for _ in range(SETTLE):
+                    await asyncio.sleep(0)
+                for output in self._llm.step():
+                    self._deliver(output)
+        except Exception as error:
+            for answer in self._waiting.values():
+                answer.set_exception(EngineUnavailable(f"the engine stopped: {error}"))
+            self._waiting.clear()
+            raise
+
+    def _deliver(self, output: Any) -> None:
+        answer = self._waiting.pop(output.request_id)
+        if answer.cancelled():
+            return
+        best = output.outputs[0]
+        if best.finish_reason not in ("stop", "length"):
+            answer.set_exception(GenerationFailed(f"finish reason {best.finish_reason!r}"))
+            return
+        tokens = tuple(best.token_ids)
+        answer.set_result(
+            Completion(
+                token_ids=tokens[:-1] if best.finish_reason == "stop" else tokens,
+                finish_reason=best.finish_reason,
+                generated_tokens=len(tokens),
+                prompt_tokens=len(output.prompt_token_ids),
+                cached_tokens=output.num_cached_tokens or 0,
+            )
+        )
+
+
+def _start(policy: Path, settings: EngineSettings) -> Any:
+    """vLLM's engine, or an `EngineUnavailable` that says what is missing."""
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    try:
+        import torch
+        from vllm import EngineArgs, LLMEngine
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"engine.kind = 'vllm': vLLM cannot be imported ({error}); install the extra: "
+            "pip install 'rro[cpu]' or 'rro[gpu]'; `rro doctor` says more"
+        ) from error
+    cuda = torch.cuda.is_available()
+    if not cuda:
+        torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+    arguments = EngineArgs(
+        model=str(policy),
+        dtype=settings.dtype,
+        enforce_eager=not cuda,
+        max_model_len=settings.max_model_len,
+        max_num_seqs=settings.max_num_seqs,
+        kv_cache_memory_bytes=int(settings.kv_cache_gib * 2**30),
+        block_size=settings.block_size,
+        # A seeded draw whose prompt is split over two steps makes vLLM rewind its generator, which a CPU
+        # generator cannot ("CPU Generator does not use offset"): there, prompts go in whole.
+        enable_chunked_prefill=cuda,
+        max_num_batched_tokens=None if cuda else max(BATCHED_TOKENS, settings.max_model_len),
+        enable_prefix_caching=True,
+        disable_log_stats=True,
+        generation_config="vllm",
+    )
+    return LLMEngine.from_engine_args(arguments)
