@@ -1,10 +1,10 @@
-"""A shop's goods: products, goals and search index, read once from a folder in prepared form and never changed.
+"""A shop's goods: products, goals and search index, read once from a prepared folder and never changed.
 
 Files of a prepared folder, each plain or with `.gz`, found by the part of the name given here:
 
 | name has | holds |
 | --- | --- |
-| `products` | JSON lines, one product each, WebShop's raw keys (or a row whose `product` has upstream's loaded keys) |
+| `products` | JSON lines, one product each, WebShop's raw keys, or under `product` those upstream loads |
 | `goals_human`, `goals_synthetic` | JSON lines, one goal each; either or both |
 | `title_nouns` | JSON, ASIN to the nouns of its title |
 | `prices` | JSON, ASIN to purchase price; needed for products with a price range |
@@ -24,9 +24,10 @@ from random import Random
 from typing import Any
 
 from rro.data import resource
+from rro.tasks.environments.webshop.analysis import analyse
 from rro.tasks.environments.webshop.goals import Goal, read_goals
 from rro.tasks.environments.webshop.product import Product, read_product
-from rro.tasks.environments.webshop.search import TOP, SearchIndex, analyse
+from rro.tasks.environments.webshop.search import TOP, SearchIndex
 from rro.tasks.errors import UserError
 
 BUNDLED = "bundled"
@@ -69,11 +70,11 @@ class Catalogue:
         return cls(products, goals, terms, files.digest())
 
     def find(self, keywords: str, seed: str) -> tuple[Product, ...]:
-        """What a search returns. `<r>`, `<a>`, `<c>`, `<q>` in front ask for anything, an attribute, a category,
-        a query (upstream's engine.py, get_top_n_product_from_keywords).
+        """What a search returns; `<r>`, `<a>`, `<c>`, `<q>` in front ask for anything, an attribute, a
+        category or a query (upstream's engine/engine.py, get_top_n_product_from_keywords).
 
-        Unlike upstream, `<r>` is drawn from `seed` and not from a global generator, and `<a>` and a bare `<c>`,
-        on which upstream's text environment raises, find by attribute and find nothing.
+        Unlike upstream, `<r>` is drawn from `seed` and not from a global generator, and `<a>` and a bare
+        `<c>` do not raise: they find by attribute, and nothing.
         """
         first, _, rest = keywords.partition(" ")
         if first == "<r>":
@@ -127,7 +128,7 @@ class _Files:
 def _folder(source: str) -> Path:
     path = Path(source).expanduser()
     if not path.is_dir():
-        raise UserError(f"environment.options.catalogue = {source!r}: no such folder; {BUNDLED!r} is the shipped one")
+        raise UserError(f"catalogue = {source!r}: no such folder; {BUNDLED!r} is the shipped catalogue")
     return path
 
 

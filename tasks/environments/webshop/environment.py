@@ -1,4 +1,4 @@
-"""WebShop (Yao et al., NeurIPS 2022) as an environment: find, configure and buy what an instruction asks for."""
+"""WebShop (Yao et al., NeurIPS 2022) as an environment: find, configure and buy what is asked for."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -9,7 +9,7 @@ from pydantic import Field
 from rro.tasks.environments.base import Expert, Strict, Task
 from rro.tasks.environments.webshop.catalogue import BUNDLED, Catalogue
 from rro.tasks.environments.webshop.episode import Rules, ShopEpisode, parse
-from rro.tasks.environments.webshop.expert import ExpertOptions, ShopExpert
+from rro.tasks.environments.webshop.expert import ShopExpert, ShopExpertOptions
 from rro.tasks.environments.webshop.goals import SPLITS
 from rro.tasks.environments.webshop.pages import Mode
 from rro.tasks.environments.webshop.reward import best_reward
@@ -19,17 +19,17 @@ RULES_VERSION = "1"
 """Raise it when the same data and options begin to behave differently."""
 
 PROMPT = (
-    "You are shopping. Each turn, answer with one action and nothing else: search[words] to look for products, "
-    "or click[text] for something on the page: a product, an option, a button. Choose the options that the "
-    "instruction asks for, then click[buy now]."
+    "You are shopping. Each turn, answer with one action and nothing else: search[words] to look for "
+    "products, or click[text] for something on the page: a product, an option, a button. Choose the options "
+    "that the instruction asks for, then click[buy now]."
 )
 
 
-class Options(Strict):
+class ShopOptions(Strict):
     """Settings of the shop."""
 
     catalogue: str = Field(BUNDLED, description="'bundled', or a folder with a prepared catalogue")
-    observation: Mode = Field("text", description="upstream's 'text' or 'text_rich', or 'brief': no instruction")
+    observation: Mode = Field("text", description="upstream's 'text' or 'text_rich'; 'brief' is short")
     page_size: int = Field(10, ge=1, le=50, description="products on a page of results; upstream shows 10")
     max_turns: int = Field(10, ge=1, description="actions after which an episode ends with outcome 0")
     notes: bool = Field(True, description="tell an agent that its action was invalid; upstream does not")
@@ -39,18 +39,20 @@ class Options(Strict):
 class WebShop:
     """The shop; see `Environment`."""
 
-    Options: ClassVar[type[Options]] = Options
-    ExpertOptions: ClassVar[type[ExpertOptions]] = ExpertOptions
+    Options: ClassVar[type[ShopOptions]] = ShopOptions
+    ExpertOptions: ClassVar[type[ShopExpertOptions]] = ShopExpertOptions
     name = "webshop"
     splits = SPLITS
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ShopOptions) -> None:
         catalogue = Catalogue.load(options.catalogue)
         self.max_turns = options.max_turns
         self.prompt = PROMPT if options.prompt is None else options.prompt
         behaviour = options.model_dump_json(exclude={"catalogue"})
         self.digest = sha256(f"{RULES_VERSION} {catalogue.digest} {behaviour}".encode()).hexdigest()
-        self._rules = Rules(catalogue, options.observation, options.page_size, options.max_turns, options.notes)
+        self._rules = Rules(
+            catalogue, options.observation, options.page_size, options.max_turns, options.notes
+        )
         self._goals = {goal.id: goal for goal in catalogue.goals}
         self._tasks: dict[str, tuple[Task, ...]] = {}
 
@@ -78,6 +80,6 @@ class WebShop:
         plain_search = name == "search" and "<" not in argument
         return f"{name}[{' '.join(argument.split()) if plain_search else argument}]"
 
-    def expert(self, seed: int, options: ExpertOptions) -> Expert:
+    def expert(self, seed: int, options: ShopExpertOptions) -> Expert:
         """A fresh scripted shopper with the flaws that `options` give it."""
         return ShopExpert(seed, options)

@@ -8,7 +8,7 @@ reads like a button acts as that button.
 import json
 import re
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 from rro.tasks.environments.base import Turn
 from rro.tasks.environments.webshop import pages
@@ -27,7 +27,7 @@ _START, _RESULTS, _ITEM, _SUB = "start", "search_results", "item_page", "item_su
 def parse(action: str) -> tuple[str, str | None]:
     """Name and lower-cased argument; the whole text and None if it is not of the form `name[argument]`.
 
-    As upstream: the last `]` ends the argument and what follows is ignored; nothing may stand before the name.
+    As upstream: the last `]` ends the argument, what follows is ignored, nothing may stand before the name.
     """
     match = _ACTION.match(action)
     return (match[1], match[2].lower()) if match else (action, None)
@@ -65,6 +65,15 @@ class ShopEpisode:
         "turns",
     )
 
+    _keywords: str
+    _page: int
+    _sub: str
+    _product: Product | None
+    _found: tuple[Product, ...]
+    _visited: frozenset[str]
+    options: dict[str, str]
+    """Chosen values by option name."""
+
     def __init__(self, rules: Rules, goal: Goal) -> None:
         self._rules = rules
         self.goal = goal
@@ -85,7 +94,9 @@ class ShopEpisode:
     def step(self, action: str) -> Turn:
         """Act once; see `Episode.step`."""
         if self.done:
-            raise ValueError(f"the episode for {self.goal.id} has ended; start a new one or copy an earlier one")
+            raise ValueError(
+                f"the episode for {self.goal.id} has ended; start another or copy an earlier one"
+            )
         self.turns += 1
         valid = self._act(action)
         if self.reward is not None:
@@ -94,7 +105,8 @@ class ShopEpisode:
             outcome = min(1.0, max(0.0, self.reward.total))
             return Turn(self.observation, done=True, outcome=outcome, raw_reward=self.reward.total)
         self.done = self.turns >= self._rules.max_turns
-        self.observation = self.page_text() if valid or not self._rules.notes else self._noted(self.page_text())
+        page = self.page_text()
+        self.observation = page if valid or not self._rules.notes else self._noted(page)
         return Turn(self.observation, done=self.done, valid=valid, truncated=self.done)
 
     def clickables(self) -> list[str]:
@@ -157,14 +169,15 @@ class ShopEpisode:
     def _to_start(self) -> None:
         self._where = _START
         self._keywords, self._page, self._sub = "", 0, ""
-        self._product: Product | None = None
-        self._found: tuple[Product, ...] = ()
-        self._visited: frozenset[str] = frozenset()
-        self.options: dict[str, str] = {}
+        self._product = None
+        self._found = ()
+        self._visited = frozenset()
+        self.options = {}
 
     def _to_results(self, keywords: str, page: int) -> None:
         self._where = _RESULTS
-        self._keywords, self._page, self._product, self.options = keywords, page, None, {}
+        self._keywords, self._page = keywords, page
+        self._product, self.options = None, {}
         self._found = self._rules.catalogue.find(keywords, seed=f"{self.goal.id}/{self.turns}")
 
     def _shown(self) -> tuple[Product, ...]:
@@ -175,7 +188,8 @@ class ShopEpisode:
     def _pieces(self) -> list[pages.Piece]:
         instruction = self.goal.instruction
         if self.reward is not None and self._product is not None:
-            return pages.done_page(self._product.asin, json.dumps(self.options, sort_keys=True), self.reward.total)
+            options = json.dumps(self.options, sort_keys=True)
+            return pages.done_page(self._product.asin, options, self.reward.total)
         if self._where == _RESULTS:
             return pages.results_page(instruction, self._shown(), len(self._found), self._page)
         if self._product is None:
@@ -184,13 +198,10 @@ class ShopEpisode:
             return pages.sub_page(instruction, self._product, self._sub)
         return pages.item_page(instruction, self._product)
 
-    def _place(self) -> Literal["start", "search_results", "item_page", "item_sub_page"]:
+    def _place(self) -> str:
         """The page as upstream tells it: by the first of three names in the address, keywords and all."""
         address = self._address()
-        for name in ("search_results", "item_page", "item_sub_page"):
-            if name in address:
-                return name  # type: ignore[return-value]
-        return "start"
+        return next((name for name in (_RESULTS, _ITEM, _SUB) if name in address), _START)
 
     def _address(self) -> str:
         """The address of the page, as far as upstream reads meaning from it."""
@@ -198,7 +209,9 @@ class ShopEpisode:
         if self._where == _START or self._product is None:
             return f"/{self._where}/{words}/{self._page}"
         path = f"/{self._where}/{self._product.asin}/{words}/{self._page}"
-        return f"{path}/{json.dumps(self.options)}" if self._where == _ITEM else f"{path}/{self._sub}/{self.options}"
+        if self._where == _ITEM:
+            return f"{path}/{json.dumps(self.options)}"
+        return f"{path}/{self._sub}/{self.options}"
 
     def _noted(self, page: str) -> str:
         separator = "\n" if self._rules.mode == "text_rich" else pages.SEPARATOR

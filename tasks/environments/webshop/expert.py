@@ -1,23 +1,25 @@
 """A scripted shopper that reads only what an agent reads, and errs the way people's demonstrations err.
 
-It searches with the telling words of the instruction, opens the result whose title has most of them and whose price
-fits, chooses the options that the instruction names, and buys. Its flaws are habits that pay less than what an agent
-can find out by trying.
+It searches with the telling words of the instruction, opens the result whose title has most of them and whose
+price fits, chooses the options that the instruction names, and buys. Its flaws are habits that pay less than
+what an agent can find out by trying.
 """
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 
 from pydantic import Field
 
 from rro.tasks.environments.base import Strict
 
-FILLERS = frozenset(
-    "a an am and another any are buy can color could dollars find finish flavor for get give have i in is it like length "
-    "looking made material me need of on pack pattern please price scent search shape show size some style than that "
-    "the to want wants which with would you lower hi grind heat firmness".split()
-)
+_FILLER_TEXT = """
+    a am an and another any are buy can color could dollars find finish firmness flavor for get give have
+    heat i in is it length like looking lower made material me need of on pack pattern please price scent
+    search show size some style than that the to want which with would you
+"""
+FILLERS = frozenset(_FILLER_TEXT.split())
 """Words of an instruction that say nothing about the product."""
 
 _BOUND = re.compile(r",? and price lower than ([\d.]+) dollars")
@@ -28,11 +30,11 @@ _SPLIT = re.compile(r" \[SEP\] |\n")
 _SUB_PAGES = frozenset({"Description", "Features", "Reviews"})
 
 
-class ExpertOptions(Strict):
+class ShopExpertOptions(Strict):
     """Flaws of the scripted shopper, as probabilities; all 0 is the best it can do."""
 
     forget_option: float = Field(
-        0.55, ge=0, le=1, description="chance, each time an option is still to be chosen, to buy without the rest"
+        0.55, ge=0, le=1, description="chance, at each option still to be chosen, to buy without the rest"
     )
     ignore_price: float = Field(0.1, ge=0, le=1, description="chance, per episode, not to look at prices")
     take_first: float = Field(0.1, ge=0, le=1, description="chance, per episode, to open the first result")
@@ -43,7 +45,7 @@ class ShopExpert:
     """One visit's shopper: `expert(observation)` is its next action. Equal seeds act equally."""
 
     seed: int
-    options: ExpertOptions
+    options: ShopExpertOptions
     _bound: float = field(default=float("inf"), init=False)
     _words: tuple[str, ...] = field(default=(), init=False)
     _chosen: set[str] = field(default_factory=set, init=False)
@@ -82,8 +84,8 @@ class ShopExpert:
     def _at_results(self, pieces: list[str]) -> str:
         shown = pieces[pieces.index("Next >") + 1 :]
         # A product without a title leaves two pieces, so rows are found by their price.
-        ends = [i for i, piece in enumerate(shown) if _AMOUNT.match(piece)]
-        rows = [shown[start:end] for start, end in zip([0, *(i + 1 for i in ends)], (i + 1 for i in ends), strict=False)]
+        ends = [i + 1 for i, piece in enumerate(shown) if _AMOUNT.match(piece)]
+        rows = [shown[start:end] for start, end in pairwise([0, *ends])]
         if not rows:
             return self._search_less()
         best = 0 if self._takes_first else max(range(len(rows)), key=lambda i: (self._merit(rows[i]), -i))

@@ -2,9 +2,9 @@
 
     python -m rro.tasks.environments.webshop.generate --seed 0 --out data/webshop
 
-Eighteen categories of five kinds; of each kind, ten products: five pairs of attributes, each once cheap and once
-dear, so that a page of results holds siblings that differ in what an instruction asks for. Four goals a product.
-Per kind, seven products go to train, one to validation, two to test.
+Eighteen categories of five kinds; of each kind, ten products: five pairs of attributes, each once cheap and
+once dear, so that a page of results holds siblings that differ in what an instruction asks for. Four goals a
+product. Per kind, seven products go to train, one to validation, two to test.
 """
 
 import argparse
@@ -196,7 +196,9 @@ def _json_lines(rows: Iterable[Row]) -> str:
 
 def main() -> None:
     """Write the catalogue's files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder to write the files into")
     arguments = parser.parse_args()

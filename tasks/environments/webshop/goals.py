@@ -33,7 +33,7 @@ class Goal:
 
 
 def split_of(asin: str) -> str:
-    """The split of a product in a catalogue that names none: about 70, 10 and 20 % by a digest of its ASIN."""
+    """The split of a product in a catalogue that names none: 70, 10 and 20 % by a digest of its ASIN."""
     share = int.from_bytes(sha256(asin.encode()).digest()[:4], "big") / 2**32
     return "train" if share < 0.7 else "validation" if share < 0.8 else "test"
 

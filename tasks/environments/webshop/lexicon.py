@@ -1,8 +1,8 @@
 """The words of the made-up shop: what it sells, how goods differ, and how people ask for them.
 
-All words are our own. Kept small and regular, so that a model of a million parameters can learn the shop: about
-five hundred words, every attribute and option value one word. Words were chosen so that no attribute or option
-value is taken for another by the reward's fuzzy comparison; `test_webshop_catalogue.py` checks it.
+All words are our own. Kept small and regular, so that a model of a million parameters can learn the shop:
+some five hundred words, every attribute and option value one word. Words were chosen so that no attribute or option value
+is taken for another by the reward's fuzzy comparison; the tests check it.
 """
 
 from dataclasses import dataclass
@@ -52,11 +52,12 @@ TEMPLATES = (
     "can you get me {adjectives} {noun} {options}{extra}",
 )
 
-BRANDS = tuple(
-    "Velmora Tandrix Ostrello Kivanta Brunela Sorvik Palmeda Quintaro Halvenn Mirodo Fenwixt Calandro Zupello "
-    "Norvenda Iskara Tremolio Galvesta Ruvanti Ombrika Peltano Dariveta Lumbrax Wistoro Javelka Corvanto Sylmera "
-    "Bastiqo Eldravi Hondrel Yarvesto".split()
-)
+_BRAND_TEXT = """
+    Velmora Tandrix Ostrello Kivanta Brunela Sorvik Palmeda Quintaro Halvenn Mirodo Fenwixt Calandro
+    Zupello Norvenda Iskara Tremolio Galvesta Ruvanti Ombrika Peltano Dariveta Lumbrax Wistoro Javelka
+    Corvanto Sylmera Bastiqo Eldravi Hondrel Yarvesto
+"""
+BRANDS = tuple(_BRAND_TEXT.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A category: its letters in the ASIN, its path, its attribute words, where its goods are used, its kinds."""
+    """A category: its letters in the ASIN, its path, its attribute words, where goods are used, its kinds."""
 
     code: str
     path: str
@@ -79,13 +80,14 @@ class Section:
     kinds: tuple[Kind, ...]
 
 
-def _section(code: str, path: str, attributes: str, place: str, *kinds: Kind) -> Section:
+def _section(code: str, path: str, place: str, attributes: str, *kinds: Kind) -> Section:
     return Section(code, path, tuple(attributes.split()), place, kinds)
 
 
 SECTIONS = (
     _section(
-        "LAMP", "Home › Lighting", "dimmable cordless foldable adjustable rechargeable flexible waterproof", "home",
+        "LAMP", "Home › Lighting", "home",
+        "dimmable cordless foldable adjustable rechargeable flexible waterproof",
         Kind("desk lamp", 18, ("color", "finish")),
         Kind("floor lamp", 34, ("color", "style")),
         Kind("table lamp", 22, ("color", "finish", "style")),
@@ -93,7 +95,8 @@ SECTIONS = (
         Kind("wall lantern", 26, ("finish", "style")),
     ),
     _section(
-        "FURN", "Home › Furniture", "sturdy compact stackable swivel foldable padded scratchproof", "living room",
+        "FURN", "Home › Furniture", "living room",
+        "sturdy compact stackable swivel foldable padded scratchproof",
         Kind("coffee table", 62, ("material", "finish")),
         Kind("office chair", 70, ("color",)),
         Kind("book shelf", 48, ("material", "style")),
@@ -101,7 +104,8 @@ SECTIONS = (
         Kind("shoe rack", 24, ("material",)),
     ),
     _section(
-        "BEDD", "Home › Bedding", "breathable washable hypoallergenic quilted cooling reversible fluffy", "bedroom",
+        "BEDD", "Home › Bedding", "bedroom",
+        "breathable washable hypoallergenic quilted cooling reversible fluffy",
         Kind("pillow case", 11, ("color", "bed size")),
         Kind("duvet cover", 32, ("bed size", "pattern")),
         Kind("fitted sheet", 21, ("color", "bed size", "fabric")),
@@ -109,7 +113,8 @@ SECTIONS = (
         Kind("mattress pad", 42, ("bed size", "firmness")),
     ),
     _section(
-        "COOK", "Home › Kitchen", "nonstick ovenproof stackable insulated ergonomic lightweight polished", "kitchen",
+        "COOK", "Home › Kitchen", "kitchen",
+        "nonstick ovenproof stackable insulated ergonomic lightweight polished",
         Kind("frying pan", 24, ("color", "size")),
         Kind("sauce pot", 29, ("size",)),
         Kind("baking tray", 13, ("size", "finish")),
@@ -117,7 +122,8 @@ SECTIONS = (
         Kind("tea kettle", 27, ("color", "finish")),
     ),
     _section(
-        "BATH", "Home › Bathroom", "absorbent washable nonslip antibacterial drainable rustproof plush", "bathroom",
+        "BATH", "Home › Bathroom", "bathroom",
+        "absorbent washable nonslip antibacterial drainable rustproof plush",
         Kind("bath towel", 14, ("color", "size")),
         Kind("shower curtain", 18, ("color", "pattern")),
         Kind("bath mat", 15, ("color", "size")),
@@ -125,7 +131,8 @@ SECTIONS = (
         Kind("laundry basket", 22, ("color", "size")),
     ),
     _section(
-        "SHOE", "Clothing › Shoes", "waterproof cushioned lightweight breathable slipproof washable insulated", "walk",
+        "SHOE", "Clothing › Shoes", "walk",
+        "waterproof cushioned lightweight breathable slipproof washable insulated",
         Kind("running shoe", 42, ("color", "shoe size")),
         Kind("hiking boot", 58, ("color", "shoe size")),
         Kind("rain boot", 31, ("shoe size", "pattern")),
@@ -133,7 +140,8 @@ SECTIONS = (
         Kind("tennis sneaker", 37, ("color", "shoe size", "style")),
     ),
     _section(
-        "TOPS", "Clothing › Tops", "stretchy thermal breathable waterproof washable fitted reversible", "city",
+        "TOPS", "Clothing › Tops", "city",
+        "stretchy thermal breathable waterproof washable fitted reversible",
         Kind("polo shirt", 17, ("color", "size")),
         Kind("rain jacket", 44, ("color", "size", "length")),
         Kind("knit sweater", 33, ("size", "fabric")),
@@ -141,7 +149,8 @@ SECTIONS = (
         Kind("zip hoodie", 29, ("color", "size")),
     ),
     _section(
-        "BAGS", "Travel › Bags", "waterproof lockable expandable padded foldable lightweight insulated", "trip",
+        "BAGS", "Travel › Bags", "trip",
+        "waterproof lockable expandable padded foldable lightweight insulated",
         Kind("travel backpack", 39, ("color", "size")),
         Kind("tote bag", 16, ("color", "fabric")),
         Kind("gym bag", 27, ("color", "size")),
@@ -149,7 +158,8 @@ SECTIONS = (
         Kind("coin purse", 9, ("color", "pattern")),
     ),
     _section(
-        "TOYS", "Kids › Toys", "magnetic washable educational musical glowing collapsible unbreakable", "playroom",
+        "TOYS", "Kids › Toys", "playroom",
+        "magnetic washable educational musical glowing collapsible unbreakable",
         Kind("puzzle cube", 9, ("size",)),
         Kind("toy train", 26, ("color", "length")),
         Kind("building block", 19, ("color", "pack")),
@@ -157,7 +167,8 @@ SECTIONS = (
         Kind("paper kite", 11, ("color", "pattern")),
     ),
     _section(
-        "PETS", "Pets › Supplies", "reflective chewproof adjustable padded washable retractable odorless", "yard",
+        "PETS", "Pets › Supplies", "yard",
+        "reflective chewproof adjustable padded washable retractable odorless",
         Kind("dog leash", 13, ("color", "length")),
         Kind("cat bed", 28, ("color", "size")),
         Kind("bird feeder", 18, ("material", "color")),
@@ -165,7 +176,8 @@ SECTIONS = (
         Kind("dog collar", 10, ("color", "size", "pattern")),
     ),
     _section(
-        "SNAC", "Grocery › Snacks", "organic vegan crunchy salted sugarless kosher chewy", "pantry",
+        "SNAC", "Grocery › Snacks", "pantry",
+        "organic vegan crunchy salted sugarless kosher chewy",
         Kind("granola bar", 8, ("flavor", "pack")),
         Kind("trail mix", 11, ("flavor", "pack")),
         Kind("potato chip", 7, ("heat", "pack")),
@@ -173,7 +185,8 @@ SECTIONS = (
         Kind("fruit candy", 6, ("flavor",)),
     ),
     _section(
-        "TEAS", "Grocery › Drinks", "organic decaffeinated roasted fairtrade unsweetened instant smoky", "breakfast",
+        "TEAS", "Grocery › Drinks", "breakfast",
+        "organic decaffeinated roasted fairtrade unsweetened instant smoky",
         Kind("green tea", 9, ("flavor", "pack")),
         Kind("coffee bean", 14, ("pack",)),
         Kind("cocoa powder", 10, ("flavor", "pack")),
@@ -181,7 +194,8 @@ SECTIONS = (
         Kind("herbal syrup", 12, ("flavor", "pack")),
     ),
     _section(
-        "SKIN", "Beauty › Skin", "moisturizing soothing vegan unscented gentle nourishing greaseless", "morning",
+        "SKIN", "Beauty › Skin", "morning",
+        "moisturizing soothing vegan unscented gentle nourishing greaseless",
         Kind("face cream", 16, ("scent", "size")),
         Kind("hand lotion", 9, ("scent", "pack")),
         Kind("lip balm", 6, ("flavor",)),
@@ -189,7 +203,8 @@ SECTIONS = (
         Kind("bath salt", 12, ("scent", "pack")),
     ),
     _section(
-        "CABL", "Electronics › Phones", "braided fast magnetic shockproof slim waterproof durable", "office",
+        "CABL", "Electronics › Phones", "office",
+        "braided fast magnetic shockproof slim waterproof durable",
         Kind("phone charger", 17, ("color", "length")),
         Kind("usb cable", 8, ("color", "length")),
         Kind("screen protector", 10, ("finish", "pack")),
@@ -197,7 +212,8 @@ SECTIONS = (
         Kind("power bank", 26, ("color",)),
     ),
     _section(
-        "AUDI", "Electronics › Audio", "portable foldable wireless waterproof rechargeable compact adjustable", "studio",
+        "AUDI", "Electronics › Audio", "studio",
+        "portable foldable wireless waterproof rechargeable compact adjustable",
         Kind("ear bud", 32, ("color",)),
         Kind("gaming headset", 45, ("color", "style")),
         Kind("bluetooth speaker", 36, ("color", "size")),
@@ -205,7 +221,8 @@ SECTIONS = (
         Kind("voice recorder", 41),
     ),
     _section(
-        "GARD", "Garden › Tools", "rustproof flexible lightweight expandable ergonomic stackable hardy", "garden",
+        "GARD", "Garden › Tools", "garden",
+        "rustproof flexible lightweight expandable ergonomic stackable hardy",
         Kind("garden hose", 29, ("color", "length")),
         Kind("plant pot", 12, ("color", "size", "material")),
         Kind("watering can", 17, ("color", "size")),
@@ -213,7 +230,8 @@ SECTIONS = (
         Kind("seed tray", 9),
     ),
     _section(
-        "OFFI", "Office › Supplies", "refillable erasable recycled magnetic smearproof perforated stackable", "desk",
+        "OFFI", "Office › Supplies", "desk",
+        "refillable erasable recycled magnetic smearproof perforated stackable",
         Kind("gel pen", 7, ("color", "pack")),
         Kind("spiral notebook", 9, ("color", "size", "pattern")),
         Kind("drawer organizer", 21, ("color", "material")),
@@ -221,7 +239,8 @@ SECTIONS = (
         Kind("wall calendar", 13, ("size", "style")),
     ),
     _section(
-        "SPRT", "Sports › Fitness", "adjustable nonslip insulated leakproof foldable washable lightweight", "gym",
+        "SPRT", "Sports › Fitness", "gym",
+        "adjustable nonslip insulated leakproof foldable washable lightweight",
         Kind("yoga mat", 23, ("color", "length")),
         Kind("jump rope", 9, ("color", "length")),
         Kind("water bottle", 15, ("color", "size")),

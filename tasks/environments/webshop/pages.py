@@ -1,11 +1,11 @@
 """What the shop's pages say and what can be clicked on them, written directly, without HTML.
 
 A page is a list of pieces; a piece is its kind and text. Three modes turn pieces into an observation:
-`text` and `text_rich` as upstream's (princeton-nlp/WebShop, envs/web_agent_text_env.py, convert_html_to_text),
-`brief` is `text` without the instruction, which the start page has already told.
+`text` and `text_rich` as upstream's (princeton-nlp/WebShop, envs/web_agent_text_env.py,
+convert_html_to_text); `brief` is `text` without the instruction, which the start page has already told.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from rro.tasks.environments.webshop.product import Product
@@ -48,13 +48,17 @@ def item_page(instruction: str, product: Product) -> list[Piece]:
         pieces.append(("plain", name))
         pieces += [("option", value) for value in values]
     pieces += [("plain", product.title), ("plain", f"Price: {product.price_text}"), ("plain", "Rating: N.A.")]
-    return pieces + [("button", name) for name in (*SUB_PAGES, BUY)]
+    pieces += [("button", name) for name in (*SUB_PAGES, BUY)]
+    return pieces
 
 
 def sub_page(instruction: str, product: Product, name: str) -> list[Piece]:
     """A product's description, features (one piece a bullet) or reviews (always empty, as upstream's)."""
-    texts = {"Description": [product.description], "Features": [f" {b}" for b in product.bullets], "Reviews": []}
-    return [*_head(instruction), ("button", PREVIOUS), *(("plain", text) for text in texts[name])]
+    texts: dict[str, list[str]] = {
+        "Description": [product.description],
+        "Features": [f" {bullet}" for bullet in product.bullets],
+    }
+    return [*_head(instruction), ("button", PREVIOUS), *_plain(texts.get(name, []))]
 
 
 def _head(instruction: str) -> list[Piece]:
@@ -105,4 +109,8 @@ def done_page(asin: str, options_json: str, reward: float) -> list[Piece]:
     texts += ["product category", "None", "Target", "asin", "options", "attrs", "price upper"]
     texts += ["instuction text", "category", "product category", "query", "Goal ", "None", "Reward"]
     texts += ["Your score (min 0.0, max 1.0)", str(reward), "Reward Details ", "None"]
+    return _plain(texts)
+
+
+def _plain(texts: Iterable[str]) -> list[Piece]:
     return [("plain", text) for text in texts]

@@ -5,6 +5,7 @@ Words of one or two letters are left alone.
 """
 
 from functools import lru_cache
+from itertools import pairwise
 
 VOWELS = frozenset("aeiou")
 
@@ -84,7 +85,7 @@ def _consonants(word: str) -> list[bool]:
 def _measure(word: str) -> int:
     """How often a vowel is followed by a consonant: the m of Porter's paper."""
     flags = _consonants(word)
-    return sum(not before and after for before, after in zip(flags, flags[1:], strict=False))
+    return sum(not before and after for before, after in pairwise(flags))
 
 
 def _has_vowel(word: str) -> bool:

@@ -1,7 +1,7 @@
 """One product as the shop shows and sells it, and how it is read from WebShop's keys.
 
-Follows upstream's `load_products` (princeton-nlp/WebShop, engine/engine.py): no price means 100.0, two prices are
-a range, option names are lower-cased, option values are stripped and lower-cased with `/` written ` | `.
+Follows upstream's `load_products` (princeton-nlp/WebShop, engine/engine.py): no price means 100.0, two prices
+are a range, option names are lower-cased, option values are stripped, lower-cased and have `/` written ` | `.
 """
 
 import re

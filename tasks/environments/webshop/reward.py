@@ -3,14 +3,14 @@
     reward = r_type * (attributes met + options met + [price <= bound]) / (attributes + options + 1)
 
 Upstream's quirks, all kept:
-- Colours: an option value is first replaced by the first word of a colour list that occurs in it, so `navy blue`
-  is `blue`, but also `standard` is `tan`. Fixed: match whole words only.
-- Options of synthetic goals are (name, value) pairs: the colour must equal the value, and the fuzzy ratio is taken
-  on the printed pair, so its brackets and the option's name count. Fixed: compare the value alone.
-- Fuzzy ratios are rounded to whole numbers before they are compared with 85, so 85.4 fails. Fixed: no rounding.
+- Colours: an option value is first replaced by the first word of a colour list that occurs in it, so
+  `navy blue` is `blue`, but also `standard` is `tan`. Fixed: match whole words only.
+- Options of synthetic goals are (name, value) pairs: the colour must equal the value, and the fuzzy ratio is
+  taken on the printed pair, so the option's name counts. Fixed: compare the value alone.
+- Fuzzy ratios are rounded to whole numbers before the comparison with 85, so 85.4 fails. Fixed: no rounding.
 - The title score divides a set's size by the length of a list with repeats. Fixed: sets on both sides.
 - A product of the right category whose title shares no noun scores 0. Fixed: never below 0.5 there.
-- Nothing checks that an option belongs to the option name it was asked for. Fixed: compare by name.
+- Nothing checks that an option belongs to the name it was asked for. Fixed: compare by name.
 """
 
 from collections.abc import Mapping
@@ -28,15 +28,16 @@ CLOSE = 85
 
 _LATIN = dict.fromkeys(range(128, 256))
 
-COLOURS = tuple(
-    """alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy camel
-    camo caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac copper coral cranberry cream
-    crystal dark denim eggplant elephant espresso fuchsia gold granite grape graphite grass gray green grey heather
-    indigo ivory ivy khaki lavender lemon leopard light lilac lime magenta maroon mauve merlot midnight mint mocha
-    multicolor mushroom mustard natural navy nude olive orange peach pewter pink plum purple rainbow red rose royal
-    rust sand sapphire seashell silver skull slate steel stone stonewash sunflower tan taupe teal tiger turquoise
-    violet walnut wheat white wine yellow""".split()
-)
+_COLOUR_TEXT = """
+    alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy
+    camel camo caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac copper coral
+    cranberry cream crystal dark denim eggplant elephant espresso fuchsia gold granite grape graphite grass
+    gray green grey heather indigo ivory ivy khaki lavender lemon leopard light lilac lime magenta maroon
+    mauve merlot midnight mint mocha multicolor mushroom mustard natural navy nude olive orange peach pewter
+    pink plum purple rainbow red rose royal rust sand sapphire seashell silver skull slate steel stone
+    stonewash sunflower tan taupe teal tiger turquoise violet walnut wheat white wine yellow
+"""
+COLOURS = tuple(_COLOUR_TEXT.split())
 """The reward's colour words in the order they are tried (upstream's engine/normalize.py, MIT)."""
 
 
