@@ -19,7 +19,8 @@ _STOP = (
 )
 STOP_WORDS = frozenset(_STOP.split())
 
-_X = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*"
+# Possessive repeats: what follows never starts with the same characters, and hostile texts take linear time.
+_X = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+"
 _LETTER = rf"(?:[\p{{WB=ALetter}}\p{{WB=Hebrew_Letter}}]{_X})"
 _DIGIT = rf"(?:\p{{WB=Numeric}}{_X})"
 _KATAKANA = rf"(?:\p{{WB=Katakana}}{_X})"
@@ -41,18 +42,18 @@ _PICTOGRAPH = (
     r"\U0001fc00-\U0001fffd]"
 )
 _RUN = (
-    rf"(?:{_DIGIT}(?:(?:{_JOINER}*|{_IN_NUMBER}){_DIGIT})*|"
-    rf"{_LETTER}(?:(?:{_JOINER}*|{_IN_WORD}){_LETTER})*)+"
+    rf"(?:{_DIGIT}(?:(?:{_JOINER}*+|{_IN_NUMBER}){_DIGIT})*|"
+    rf"{_LETTER}(?:(?:{_JOINER}*+|{_IN_WORD}){_LETTER})*)+"
 )
-_CORE = rf"(?:{_KATAKANA}(?:{_JOINER}*{_KATAKANA})*|{_RUN})"
+_CORE = rf"(?:{_KATAKANA}(?:{_JOINER}*+{_KATAKANA})*|{_RUN})"
 _WORD = regex.compile(
-    rf"{_JOINER}*{_CORE}(?:{_JOINER}+{_CORE})*{_JOINER}*"
+    rf"(?:(?<!\p{{WB=ExtendNumLet}}){_JOINER}++)?{_CORE}(?:{_JOINER}++{_CORE})*{_JOINER}*+"
     rf"|\p{{Script=Han}}{_X}|\p{{Script=Hiragana}}{_X}|[\p{{Script=Thai}}\p{{Script=Lao}}]+"
     rf"|{_PICTOGRAPH}{_X}(?:(?<=\u200d){_PICTOGRAPH}{_X})*|\p{{Regional_Indicator}}{{2}}"
 )
 _PLAIN_WORD = regex.compile(
-    r"_*(?:[0-9]+(?:(?:_*|[.,;'])[0-9]+)*|[A-Za-z]+(?:(?:_*|[.:'])[A-Za-z]+)*)+"
-    r"(?:_+(?:[0-9]+(?:(?:_*|[.,;'])[0-9]+)*|[A-Za-z]+(?:(?:_*|[.:'])[A-Za-z]+)*)+)*_*"
+    r"(?:(?<!_)_++)?(?:[0-9]++(?:(?:_*+|[.,;'])[0-9]++)*|[A-Za-z]++(?:(?:_*+|[.:'])[A-Za-z]++)*)+"
+    r"(?:_++(?:[0-9]++(?:(?:_*+|[.,;'])[0-9]++)*|[A-Za-z]++(?:(?:_*+|[.:'])[A-Za-z]++)*)+)*_*"
 )
 _POSSESSIVE = ("'s", "’s", "＇s", "'S", "’S", "＇S")
 

@@ -31,6 +31,8 @@ from rro.tasks.environments.webshop.search import TOP, SearchIndex
 from rro.tasks.errors import UserError
 
 BUNDLED = "bundled"
+LONGEST_KEPT = 400
+"""Searches with more characters are answered afresh each time, so that no agent can fill the memory."""
 SEARCHES_KEPT = 1 << 14
 """Results of this many latest searches are kept: rollouts of one step repeat the same search."""
 
@@ -85,7 +87,7 @@ class Catalogue:
             return tuple(product for product in self.products if product.category == rest.partition(" ")[0])
         if first == "<q>":
             return tuple(product for product in self.products if product.query == rest.strip())
-        return self._search(keywords)
+        return (self._search if len(keywords) <= LONGEST_KEPT else self._search_now)(keywords)
 
     def _search_now(self, keywords: str) -> tuple[Product, ...]:
         return tuple(self.products[i] for i in self._index.search(analyse(keywords)))

@@ -115,7 +115,8 @@ class ShopEpisode:
 
     def page_text(self) -> str:
         """The page as upstream shows it, without a note on the last action; after buying, with the reward."""
-        return pages.observation(self._pieces(), self._rules.mode, self._visited, self._address())
+        address = self._address() if self._rules.mode == "text_rich" else ""
+        return pages.observation(self._pieces(), self._rules.mode, self._visited, address)
 
     def _act(self, action: str) -> bool:
         """Do what the action says; False, and nothing done, if it means nothing here."""

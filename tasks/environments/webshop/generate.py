@@ -55,8 +55,7 @@ def generate(seed: int) -> dict[str, str]:
 
 def _section_products(section: Section, random: Random) -> list[Row]:
     designs = [(kind, *design) for kind in section.kinds for design in _designs(section, kind, random)]
-    numbers = list(range(1, len(designs) + 1))
-    random.shuffle(numbers)
+    numbers = _numbers(len(designs), random)
     rows = [
         _product(section, kind, attributes, price, f"B0{section.code}{number:04d}", random)
         for (kind, attributes, price), number in zip(designs, numbers, strict=True)
@@ -66,6 +65,16 @@ def _section_products(section: Section, random: Random) -> list[Row]:
         for row, split in zip((r for r in rows if r["query"] == f"{kind.noun}s"), splits, strict=True):
             row["_split"] = split
     return rows
+
+
+def _numbers(count: int, random: Random) -> list[int]:
+    """Shuffled numbers, of each two the larger first.
+
+    Equal scores are shown in order of ASIN, so of two products that differ only in price the dear one comes
+    first, and taking the first result is a habit that costs.
+    """
+    numbers = random.sample(range(1, count + 1), k=count)
+    return [number for i in range(0, count, 2) for number in sorted(numbers[i : i + 2], reverse=True)]
 
 
 def _designs(section: Section, kind: Kind, random: Random) -> list[tuple[tuple[str, ...], float]]:

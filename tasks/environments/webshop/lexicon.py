@@ -1,8 +1,8 @@
 """The words of the made-up shop: what it sells, how goods differ, and how people ask for them.
 
 All words are our own. Kept small and regular, so that a model of a million parameters can learn the shop:
-some five hundred words, every attribute and option value one word. Words were chosen so that no attribute or option value
-is taken for another by the reward's fuzzy comparison; the tests check it.
+some five hundred words, every attribute and option value one word. Words were chosen so that no attribute or
+option value is taken for another by the reward's fuzzy comparison; the tests check it.
 """
 
 from dataclasses import dataclass
