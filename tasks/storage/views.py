@@ -106,7 +106,9 @@ def _table_view(
     connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, files: list[str]
 ) -> None:
     if files:
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_literal(files)})")
+        # DuckDB would take a folder `run=7` above the warehouse for the column `run`.
+        source = f"read_parquet({_literal(files)}, hive_partitioning = false)"
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {source}")
         return
     types = connection.from_arrow(schema.empty_table()).types
     columns = ", ".join(
