@@ -1,7 +1,7 @@
-"""The environment variables that a process needs before anything numeric is imported.
+"""What a process takes from its environment variables, and what it needs in them.
 
-Every entry point calls `prepare_environment` first: the command line, the tests, each training process. A
-value the user has set is never replaced.
+Every entry point calls `prepare_environment` before anything numeric is imported: the command line, the
+tests, each training process. A value the user has set is never replaced.
 """
 
 import os
@@ -29,3 +29,8 @@ def prepare_environment(base: str | None = None) -> None:
         os.environ.setdefault(key, value)
     if base is not None and (base == "tiny" or Path(base).is_dir()):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def warehouse_root(given: str | None = None) -> str:
+    """The warehouse folder: the one given, else RRO_WAREHOUSE, else `data/warehouse` where rro was started."""
+    return given or os.environ.get("RRO_WAREHOUSE") or "data/warehouse"

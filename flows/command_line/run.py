@@ -1,0 +1,184 @@
+"""The commands that work: `rro run` and `rro stage`. Each calls its Prefect flow and shows its progress."""
+
+import asyncio
+import traceback
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from rro.flows.command_line.bars import shown
+from rro.flows.command_line.capture import captured
+from rro.flows.command_line.flags import overrides, takes_settings
+from rro.flows.command_line.look import Folder
+from rro.flows.command_line.output import stdout
+from rro.tasks.errors import UserError
+from rro.tasks.lineage import run_name
+from rro.tasks.process import prepare_environment, warehouse_root
+from rro.tasks.settings import Settings, load_settings, merge, parse_settings
+from rro.tasks.storage.names import check_name
+from rro.tasks.storage.warehouse import Warehouse
+
+DEFAULT_PROFILE = "quickstart"
+StageName = Literal["sft", "explore", "pairs", "analyse", "dpo", "evaluate"]
+Profile = Annotated[
+    str | None,
+    Parameter(help=f"Shipped profile, or a file that ends in .toml [default: {DEFAULT_PROFILE}]"),
+]
+
+
+class Interrupted(UserError):
+    """The user stopped the work; the message says how to go on."""
+
+    exit_code = 130
+
+
+class Crashed(UserError):
+    """Something no user can have caused; the message says where its traceback is."""
+
+    exit_code = 1
+
+
+@takes_settings
+def run(
+    *,
+    profile: Profile = None,
+    resume: str | None = None,
+    fresh: bool = False,
+    warehouse: Folder = None,
+    **given: Any,
+) -> None:
+    """Run the whole pipeline: sft, explore, pairs, analyse, gate, dpo, evaluate.
+
+    The same profile, settings and code always mean the same run: repeating the command goes on with it, and
+    what is finished is reused.
+
+    Parameters
+    ----------
+    resume
+        Go on with this run, with the settings it started with
+    fresh
+        Start a new run, even if there is one with these settings
+    """
+    store, changed = Warehouse(warehouse_root(warehouse)), overrides(given)
+    if resume is not None:
+        if changed or profile or fresh:
+            raise UserError("--resume: a run goes on with its own settings, so it takes no others")
+        name, (profile, settings) = resume, saved(store, resume, {})
+    else:
+        profile = profile or DEFAULT_PROFILE
+        settings = load_settings(profile, changed)
+        name = run_name(profile, settings)
+    if fresh:
+        name = fresh_name(name, store.runs())
+    perform(
+        store,
+        name,
+        settings,
+        lambda: flow("pipeline")(settings=settings, profile=profile, run=name, warehouse=str(store.root)),
+        f"rro run --resume {name}",
+    )
+    report(store, name)
+
+
+@takes_settings
+def stage(
+    stage: StageName,
+    /,
+    *,
+    run: str,
+    iteration: int | None = None,
+    profile: Profile = None,
+    warehouse: Folder = None,
+    **given: Any,
+) -> None:
+    """Run one stage of a run.
+
+    Parameters
+    ----------
+    stage
+        Which one
+    run
+        The run it belongs to; a new name starts a new run
+    iteration
+        Which round; 0 evaluates the SFT policy [default: the first]
+    """
+    store, changed = Warehouse(warehouse_root(warehouse)), overrides(given)
+    if profile is None and run in store.runs():
+        _, settings = saved(store, run, changed)
+    else:
+        settings = load_settings(profile or DEFAULT_PROFILE, changed)
+    place = {} if iteration is None else {"iteration": iteration}
+    perform(
+        store,
+        run,
+        settings,
+        lambda: flow(stage)(settings=settings, run=run, warehouse=str(store.root), **place),
+        "the same command again",
+    )
+
+
+def perform(
+    store: Warehouse, name: str, settings: Settings, work: Callable[[], Coroutine[Any, Any, Any]], again: str
+) -> None:
+    """Do the work with its progress on the screen and everybody's log lines in the run's log file."""
+    prepare_environment(settings.policy.base)
+    Warehouse.open(store.root)
+    log = store.root / "runs" / check_name("run", name) / "run.log"
+    with captured(log) as screen, explained(log, again), shown(screen):
+        asyncio.run(work())
+
+
+@contextmanager
+def explained(log: Path, again: str) -> Iterator[None]:
+    """Turn an interruption and any unexpected error into one line; the traceback goes to the log."""
+    try:
+        yield
+    except UserError:
+        raise
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"stopped; what is finished is kept. To go on: {again}") from error
+    except Exception as error:
+        traceback.print_exc()
+        raise Crashed(f"{type(error).__name__}: {error}\nLog: {log}\nTo go on: {again}") from error
+
+
+def flow(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """The flow of a stage, or `pipeline`. Loaded late: Prefect takes seconds, and the bars are up by then."""
+    loaded: Callable[..., Coroutine[Any, Any, Any]] = getattr(import_module(f"rro.flows.{name}"), name)
+    return loaded
+
+
+def saved(store: Warehouse, name: str, changed: dict[str, Any]) -> tuple[str, Settings]:
+    """Profile and settings of a run that is there, with `changed` on top. `UserError` if there is none."""
+    start = store.load_settings(name)
+    return start["profile"], parse_settings(merge(start["settings"], changed))
+
+
+def fresh_name(name: str, taken: Collection[str]) -> str:
+    """`name`, or the first of `name-2`, `name-3`, ... that is not taken."""
+    number, fresh = 2, name
+    while fresh in taken:
+        number, fresh = number + 1, f"{name}-{number}"
+    return fresh
+
+
+def report(store: Warehouse, name: str) -> None:
+    """Print what the run bought and cost, and what to try next."""
+    from rro.tasks.reporting.summary import summarise, tables
+    from rro.tasks.storage.views import connect
+
+    console = stdout()
+    for table in tables(summarise(connect(store), name)):
+        console.print(table)
+    where = f" --warehouse {store.root}" if str(store.root) != str(Path(warehouse_root()).absolute()) else ""
+    console.print("\nTry next:")
+    for line in (
+        f"rro query exploration-cost{where}",
+        f'rro sql "SELECT strategy, count(*) FROM pairs GROUP BY 1"{where}',
+        f"rro run --explore.max-candidates 3{where}",
+    ):
+        console.print(f"  {line}", markup=False)
