@@ -1,0 +1,139 @@
+"""What every stage needs: where it runs, what is finished already, how it reports, and the one engine.
+
+A stage asks `Context.reusable` first, works, and publishes shards with the key they were made under. The rows of
+`stages` say how long it took.
+"""
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rro.tasks.environments.base import Environment, environment_class
+from rro.tasks.errors import UserError
+from rro.tasks.lineage import code_version
+from rro.tasks.progress import Progress, report
+from rro.tasks.settings import Settings
+from rro.tasks.storage.tables import table
+from rro.tasks.storage.warehouse import Warehouse
+
+DEFAULT_WAREHOUSE = "data/warehouse"
+
+
+def warehouse_location(given: str | None = None) -> str:
+    """The warehouse asked for, else `RRO_WAREHOUSE`, else `data/warehouse` below the current folder."""
+    return given or os.environ.get("RRO_WAREHOUSE") or DEFAULT_WAREHOUSE
+
+
+@dataclass(frozen=True)
+class Context:
+    """One stage of one run."""
+
+    settings: Settings
+    run: str
+    iteration: int
+    root: str
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """Where the run keeps its rows."""
+        return Warehouse.open(self.root)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Where the agent acts."""
+        kind = environment_class(self.settings.environment.name)
+        return kind(kind.Options.model_validate(self.settings.environment.options))
+
+    def reusable(self, shard: str, key: str) -> bool:
+        """Whether the shard is published and was made under the same key."""
+        manifest = self.warehouse.finished(self.run, shard)
+        return manifest is not None and manifest.facts.get("key") == key
+
+    def policy(self, iteration: int) -> str:
+        """The policy that this iteration made; `UserError` where it has not been trained yet."""
+        policies = self.warehouse.read("policies", self.run, "policy-i").to_pylist()
+        rows = [row for row in policies if row["iteration"] == iteration]
+        if not rows:
+            stage = "dpo" if iteration else "sft"
+            raise UserError(
+                f"run {self.run}: it has no policy of iteration {iteration} yet; "
+                f"train it first: rro stage {stage} --run {self.run}"
+                + (f" --iteration {iteration}" if iteration else "")
+            )
+        return str(rows[0]["policy"])
+
+    def policy_folder(self, policy: str) -> Path:
+        """The folder of a policy; `UserError` where it was deleted."""
+        folder = self.warehouse.policy_path(policy)
+        if not (folder / "config.json").is_file():
+            raise UserError(f"policy {policy}: {folder} is gone; run the pipeline again to train it anew")
+        return folder
+
+
+@dataclass
+class Stage:
+    """A stage under way: reports its progress and, at the end, its row in `stages`."""
+
+    context: Context
+    name: str
+    unit: str
+    total: float
+    began: float = field(default_factory=time.perf_counter)
+
+    def progress(self, done: float, **facts: float | str) -> None:
+        """Say how far it is."""
+        named = {name.replace("_", " "): value for name, value in facts.items()}
+        report(Progress(self.name, self.context.iteration, done, self.total, self.unit, named))
+
+    def finish(self, note: str) -> None:
+        """Say what came of it."""
+        report(
+            Progress(
+                self.name,
+                self.context.iteration,
+                self.total,
+                self.total,
+                self.unit,
+                finished=True,
+                note=note,
+            )
+        )
+
+    def row(self) -> dict[str, Any]:
+        """Its row in `stages`."""
+        return {
+            "run": self.context.run,
+            "iteration": self.context.iteration,
+            "stage": self.name,
+            "seconds": time.perf_counter() - self.began,
+            "peak_memory_mib": _peak_memory_mib(),
+            "finished_at": datetime.now(UTC),
+        }
+
+
+@contextmanager
+def stage(context: Context, name: str, unit: str, total: float) -> Iterator[Stage]:
+    """Run a stage: report its start, publish its row when it ends well."""
+    running = Stage(context, name, unit, total)
+    running.progress(0)
+    yield running
+    context.warehouse.publish(
+        context.run,
+        f"stage-{name}-i{context.iteration}",
+        {"stages": table("stages", [running.row()])},
+        {"code_version": code_version()},
+    )
+
+
+def _peak_memory_mib() -> float:
+    """Most memory this process or any one child that has ended ever held, in MiB."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(own, children) / 1024

@@ -1,0 +1,48 @@
+"""Stage dpo: preference training on an iteration's pairs. Writes the iteration's policy."""
+
+from prefect import flow
+
+from rro.flows.common import Context, Stage, stage, warehouse_location
+from rro.flows.train import publish_policy, trained
+from rro.tasks.errors import UserError
+from rro.tasks.lineage import dpo_key
+from rro.tasks.settings import Settings
+
+
+@flow(name="dpo", flow_run_name="dpo {run} iteration {iteration}")
+async def dpo(settings: Settings, run: str, iteration: int = 1, warehouse: str | None = None) -> str:
+    """Train on the pairs; reference and starting point are the policy that explored.
+
+    Args:
+        settings: All settings of the run.
+        run: Name of the run.
+        iteration: The iteration whose pairs are taken.
+        warehouse: Folder that everything is written to.
+
+    Returns:
+        The new policy's name.
+    """
+    context = Context(settings, run, iteration, warehouse_location(warehouse))
+    parent = context.policy(iteration - 1)
+    shard = f"pairs-i{iteration}"
+    manifest = context.warehouse.finished(run, shard)
+    if manifest is None:
+        raise UserError(
+            f"run {run}: no pairs of iteration {iteration}; "
+            f"extract them first: rro stage pairs --run {run} --iteration {iteration}"
+        )
+    key = dpo_key(settings, str(manifest.facts["key"]), parent)
+    name = f"dpo-{key}"
+    if context.reusable(f"policy-i{iteration}", key) and context.warehouse.policy_path(name).exists():
+        Stage(context, "dpo", "updates", 1).finish(f"reused {name}")
+        return name
+    with stage(context, "dpo", "updates", 1) as running:
+        pairs = context.warehouse.read("pairs", run, shard)
+        rows = pairs.select(["pair", "prompt", "chosen", "rejected"]).to_pylist()
+        if not rows:
+            raise UserError(f"run {run}: iteration {iteration} has no pairs, so there is nothing to train on")
+        base = str(context.policy_folder(parent))
+        log = await trained(context, running, name, "dpo", base, rows, settings.dpo)
+        publish_policy(context, name, key, "dpo", parent, shard, len(rows), log)
+        running.finish(f"{name} on {len(rows)} pairs")
+    return name

@@ -1,0 +1,57 @@
+"""Stage pairs: preference pairs from the explored tables. A pure function, repeatable without inference."""
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from rro.flows.common import Context, Stage, stage, warehouse_location
+from rro.flows.explore import exploration_shards
+from rro.tasks.errors import UserError
+from rro.tasks.exploration.pairs import extract
+from rro.tasks.lineage import explore_key, pairs_key
+from rro.tasks.settings import Settings
+from rro.tasks.storage.tables import table
+
+
+@flow(name="pairs", flow_run_name="pairs {run} iteration {iteration}")
+async def pairs(settings: Settings, run: str, iteration: int = 1, warehouse: str | None = None) -> str:
+    """Extract preference pairs from an iteration's exploration.
+
+    Args:
+        settings: All settings of the run.
+        run: Name of the run.
+        iteration: The exploration's iteration.
+        warehouse: Folder that everything is written to.
+
+    Returns:
+        The key of the pairs.
+    """
+    context = Context(settings, run, iteration, warehouse_location(warehouse))
+    explored = explore_key(settings, context.environment, context.policy(iteration - 1), iteration)
+    key, shard = pairs_key(settings, explored), f"pairs-i{iteration}"
+    shards = exploration_shards(context)
+    missing = [name for name in shards if not context.reusable(name, explored)]
+    if missing:
+        raise UserError(
+            f"run {run}: {len(missing)} of {len(shards)} shards of iteration {iteration} are not explored yet "
+            f"({missing[0]}, ...); finish them first: rro stage explore --run {run} --iteration {iteration}"
+        )
+    if context.reusable(shard, key):
+        Stage(context, "pairs", "shards", len(shards)).finish("reused")
+        return key
+    with stage(context, "pairs", "shards", len(shards)) as running:
+        count = extract_pairs(context, shard, key)
+        running.finish(f"{count} pairs")
+    return key
+
+
+@task(name="extract-pairs", cache_policy=NO_CACHE)
+def extract_pairs(context: Context, shard: str, key: str) -> int:
+    """Read the explored rows, extract, publish; how many pairs there are."""
+    prefix = f"explore-i{context.iteration}-"
+    explored = (
+        context.warehouse.read(name, context.run, prefix).to_pylist()
+        for name in ("episodes", "steps", "candidates")
+    )
+    rows = extract(*explored, context.settings.pairs, context.settings.seed)
+    context.warehouse.publish(context.run, shard, {"pairs": table("pairs", rows)}, {"key": key})
+    return len(rows)

@@ -1,0 +1,89 @@
+"""What made what: keys by which finished results are found again, and the version of the code.
+
+A key is the digest of everything that a result depends on: settings, seed, code, and the keys of what it was
+made from. A stage whose key matches a finished result's reuses it; any other value makes a new one.
+"""
+
+import functools
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rro.tasks.environments.base import Environment
+from rro.tasks.settings import Settings, TrainingSettings, digest
+
+MACHINE_ONLY = {"launcher", "checkpoints", "in_flight", "max_num_seqs", "kv_cache_gib", "attempts"}
+"""Settings that say how a machine does the work, not what comes out."""
+
+
+@functools.cache
+def code_version() -> str:
+    """The package's version and a digest of the sources that results depend on."""
+    folder = Path(__file__).parent
+    sources = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        if not path.is_relative_to(folder / "reporting"):
+            sources.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{version('rro')}+{sources.hexdigest()[:8]}"
+
+
+def run_name(profile: str, settings: Settings) -> str:
+    """The run that these settings with this code are: repeating a command goes on with its run."""
+    stem = Path(profile).stem.lower().replace("_", "-")
+    return f"{stem}-{digest([settings.digest(), code_version()])[:8]}"
+
+
+def environment_key(settings: Settings, environment: Environment) -> str:
+    """Key of the tasks and the rules."""
+    return digest([environment.name, environment.digest, settings.environment.options])
+
+
+def experts_key(settings: Settings, environment: Environment) -> str:
+    """Key of the demonstrations."""
+    experts = settings.experts.model_dump(mode="json")
+    return _key(environment_key(settings, environment), experts, settings.seed)
+
+
+def sft_key(settings: Settings, environment: Environment) -> str:
+    """Key of the SFT policy."""
+    policy = settings.policy.model_dump(mode="json")
+    return _key(experts_key(settings, environment), policy, _training(settings.sft), settings.seed)
+
+
+def explore_key(settings: Settings, environment: Environment, policy: str, iteration: int) -> str:
+    """Key of one iteration's exploration by `policy`."""
+    explore = _relevant(settings.explore.model_dump(mode="json"))
+    engine = _relevant(settings.engine.model_dump(mode="json"))
+    where = environment_key(settings, environment)
+    skipped = settings.experts.tasks if settings.explore.fresh else 0
+    return _key(where, policy, explore, engine, skipped, settings.seed, iteration)
+
+
+def pairs_key(settings: Settings, explored: str) -> str:
+    """Key of the pairs extracted from an exploration."""
+    return _key(explored, settings.pairs.model_dump(mode="json"), settings.seed)
+
+
+def dpo_key(settings: Settings, pairs: str, policy: str) -> str:
+    """Key of the policy that DPO makes of `policy`."""
+    return _key(pairs, policy, _training(settings.dpo), settings.seed)
+
+
+def evaluate_key(settings: Settings, environment: Environment, policy: str) -> str:
+    """Key of a policy's evaluation."""
+    evaluate = settings.evaluate.model_dump(mode="json", exclude={"resamples"})
+    engine = _relevant(settings.engine.model_dump(mode="json"))
+    return _key(environment_key(settings, environment), policy, evaluate, engine, settings.seed)
+
+
+def _training(settings: TrainingSettings) -> dict[str, Any]:
+    return _relevant(settings.model_dump(mode="json"))
+
+
+def _relevant(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in MACHINE_ONLY}
+
+
+def _key(*parts: Any) -> str:
+    return digest([code_version(), *parts])
