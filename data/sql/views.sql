@@ -31,8 +31,8 @@ SELECT
     third_of(step_index, count(*) OVER (PARTITION BY run, episode)) AS third
 FROM drawn LEFT JOIN rolled USING (run, episode, step_index);
 
--- One row an explored task: what it came to and what it cost.
--- Environment steps: one for every candidate that is no duplicate, and those of all rollouts.
+-- One row an explored task: what it came to and what it cost. Environment steps are those of its candidates
+-- and rollouts together, as the walk counted them.
 CREATE VIEW task_summary AS
 WITH stepped AS (
     SELECT run, episode, count(*) AS explored_steps, sum(stuck::INTEGER)::BIGINT AS stuck_steps
@@ -54,8 +54,7 @@ WITH stepped AS (
         count(error) AS failed_rollouts,
         sum(generated_tokens)::BIGINT AS generated_tokens,
         sum(prompt_tokens)::BIGINT AS prompt_tokens,
-        sum(cached_tokens)::BIGINT AS cached_tokens,
-        sum(environment_steps)::BIGINT AS environment_steps
+        sum(cached_tokens)::BIGINT AS cached_tokens
     FROM rollouts GROUP BY ALL
 ), paired AS (
     SELECT run, episode, count(*) AS pairs FROM pairs GROUP BY ALL
@@ -73,7 +72,7 @@ SELECT
     coalesce(drawn.generated_tokens, 0) + coalesce(rolled.generated_tokens, 0) AS generated_tokens,
     coalesce(drawn.prompt_tokens, 0) + coalesce(rolled.prompt_tokens, 0) AS prompt_tokens,
     coalesce(drawn.cached_tokens, 0) + coalesce(rolled.cached_tokens, 0) AS cached_tokens,
-    coalesce(candidates - duplicates, 0) + coalesce(rolled.environment_steps, 0) AS environment_steps,
+    coalesce(e.environment_steps, 0) AS environment_steps,
     coalesce(pairs, 0) AS pairs
 FROM (SELECT * FROM episodes WHERE stage = 'explore') AS e
 LEFT JOIN stepped USING (run, episode)

@@ -50,7 +50,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, name: str, run: str | None 
     if name not in queries:
         raise unknown("query", name, queries)
     if run is not None:
-        known = query(connection, "SELECT run FROM runs")["run"].to_pylist()
+        known = query(connection, "SELECT DISTINCT run FROM shards")["run"].to_pylist()
         if run not in known:
             raise unknown("run", run, known)
     return query(connection, queries[name].sql, {"run": run})

@@ -6,8 +6,9 @@ Run `late`, iteration 1, width 4, two rollouts a candidate; `*` marks a duplicat
     t2  start 0.0 0.0   step 0 from 0.00: 0 0 0 0*          step 1 from 0.00: 0.0! 0.3!
     t3  start 1.0 0.5   step 0 from 0.75: 1.0!
 
-Every candidate has 5 generated, 100 prompt and 60 cached tokens, every rollout 10, 200, 180 and 3 environment
-steps. Pairs: t1 step 0 (margin 0.5) and t2 step 1 (margin 0.3). Run `early` has one task with one step.
+Every candidate has 5 generated, 100 prompt and 60 cached tokens, every rollout 10, 200 and 180; the tasks took
+30, 28 and 6 environment steps. Pairs: t1 step 0 (margin 0.5) and t2 step 1 (margin 0.3). Run `early` has
+one task with one step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -123,7 +124,7 @@ def _walk(
     rows: Rows, run: str, task: str, start: list[float], steps: list[tuple[float, list[Drawn]]]
 ) -> None:
     common = _common(run, task)
-    seconds = {"t1": 0.8, "t2": 0.4, "t3": 0.4}[task]
+    environment_steps, seconds = {"t1": (30, 0.8), "t2": (28, 0.4), "t3": (6, 0.4)}[task]
     outcome = max(value for value, _ in steps[-1][1])
     rows.setdefault("episodes", []).append(
         row(
@@ -135,6 +136,7 @@ def _walk(
             best=1.0,
             success=outcome == 1.0,
             steps=len(steps),
+            environment_steps=environment_steps,
             environment_seconds=seconds,
             seconds=2 * seconds,
         )
@@ -184,7 +186,6 @@ def _rollout(common: dict[str, Any], step: int, candidate: int, index: int, outc
         rollout_index=index,
         outcome=None if failed else outcome,
         error="the engine aborted it" if failed else None,
-        environment_steps=3,
         generated_tokens=10,
         prompt_tokens=200,
         cached_tokens=180,
