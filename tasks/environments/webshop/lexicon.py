@@ -163,7 +163,7 @@ SECTIONS = (
         Kind("puzzle cube", 9, ("size",)),
         Kind("toy train", 26, ("color", "length")),
         Kind("building block", 19, ("color", "pack")),
-        Kind("plush bear", 15, ("color", "size")),
+        Kind("teddy bear", 15, ("color", "size")),
         Kind("paper kite", 11, ("color", "pattern")),
     ),
     _section(
@@ -185,7 +185,7 @@ SECTIONS = (
         Kind("fruit candy", 6, ("flavor",)),
     ),
     _section(
-        "TEAS", "Grocery › Drinks", "breakfast",
+        "TEAS", "Grocery › Drinks", "afternoon",
         "organic decaffeinated roasted fairtrade unsweetened instant smoky",
         Kind("green tea", 9, ("flavor", "pack")),
         Kind("coffee bean", 14, ("pack",)),
