@@ -56,6 +56,7 @@ def flag(path: tuple[str, ...], field: FieldInfo, default: Any) -> inspect.Param
         help=help_text(field, default, words),
         show_default=False,
         consume_multiple=get_origin(hint) is list,
+        metavar=field.annotation.__name__.upper() if field.annotation in (int, float) else None,
         negative=(),
     )
     return inspect.Parameter(
@@ -67,7 +68,12 @@ def flag(path: tuple[str, ...], field: FieldInfo, default: Any) -> inspect.Param
 
 
 def flag_type(annotation: Any) -> Any:
-    """The type that reads a setting's words: every flag takes a value, on and off ones too."""
+    """The type that reads a setting's words: every flag takes a value, on and off ones too.
+
+    Numbers stay text for pydantic, which refuses `2.5` for a whole number; Cyclopts would cut it to 2.
+    """
+    if annotation in (int, float):
+        return str
     if annotation is bool:
         return ON_OFF
     return dict[str, str] if get_origin(annotation) is dict else annotation

@@ -126,8 +126,8 @@ def perform(
 ) -> None:
     """Do the work with its progress on the screen and everybody's log lines in the run's log file."""
     prepare_environment(settings.policy.base)
-    Warehouse.open(store.root)
     log = store.root / "runs" / check_name("run", name) / "run.log"
+    Warehouse.open(store.root)
     with captured(log) as screen, explained(log, again), shown(screen):
         asyncio.run(work())
 
