@@ -141,7 +141,7 @@ SECTIONS = (
     ),
     _section(
         "TOPS", "Clothing › Tops", "city",
-        "stretchy thermal breathable waterproof washable fitted reversible",
+        "stretchy thermal breathable waterproof washable tailored reversible",
         Kind("polo shirt", 17, ("color", "size")),
         Kind("rain jacket", 44, ("color", "size", "length")),
         Kind("knit sweater", 33, ("size", "fabric")),
