@@ -4,7 +4,6 @@ A user's package calls `check_environment(environment)`; it raises `AssertionErr
 """
 
 from collections.abc import Callable, Iterable
-from itertools import islice
 
 import pytest
 
@@ -136,4 +135,4 @@ def act_until_done(episode: Episode, agent: Callable[[str], str]) -> Iterable[tu
 
 def finish(episode: Episode, actions: Iterable[str]) -> list[Turn]:
     """The turns that these actions lead to, in order."""
-    return [episode.step(action) for action in islice(actions, None)]
+    return [episode.step(action) for action in actions]

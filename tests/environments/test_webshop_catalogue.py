@@ -214,6 +214,19 @@ def test_a_folder_that_is_not_whole_is_refused_by_name(
         Catalogue.load(str(write_catalogue(tmp_path, **break_it)))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"asin": "B0NONE0001"}, "goal 0: product B0NONE0001"), ({"attributes": []}, "goal 0: no attributes")],
+)
+def test_a_goal_that_cannot_be_shopped_for_is_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    goals = write_catalogue(tmp_path) / "goals_human.jsonl"
+    goals.write_text(json.dumps({**json.loads(goals.read_text()), **changes}))
+    with pytest.raises(UserError, match=message):
+        Catalogue.load(str(tmp_path))
+
+
 def test_a_missing_folder_is_refused_with_the_way_out() -> None:
     with pytest.raises(UserError, match=r"nowhere.*no such folder.*bundled"):
         Catalogue.load("nowhere")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rro.tasks.environments.webshop.environment import ShopOptions, WebShop
-from rro.tasks.environments.webshop.expert import ShopExpertOptions
+from rro.tasks.environments.webshop.expert import ShopExpert, ShopExpertOptions
 from tests.environments.contract import play
 from tests.environments.small_shop import after, small_shop, visit
 
@@ -70,8 +70,6 @@ def test_equal_seeds_shop_alike_and_different_seeds_do_not(shop: WebShop) -> Non
 
 
 def agent(**flaws: float) -> Callable[[str], str]:
-    from rro.tasks.environments.webshop.expert import ShopExpert
-
     return ShopExpert(0, FLAWLESS.model_copy(update=flaws))
 
 
@@ -103,7 +101,7 @@ def test_it_opens_the_fitting_title_within_the_price(flaws: dict[str, float], op
     assert shopper(results_text(PLAIN, DEAR, FITTING)) == f"click[{opened}]"
 
 
-def test_it_chooses_the_named_options_once_and_then_buys(shop: WebShop) -> None:
+def test_it_chooses_the_named_options_once_and_then_buys() -> None:
     catalogue, shopper = small_shop(), agent()
     shopper(visit(catalogue).observation)
     item = after(catalogue, "search[mug]", "click[b0mugs0001]").observation

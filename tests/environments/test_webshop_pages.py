@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rro.tasks.environments.webshop.catalogue import Catalogue
 from rro.tasks.environments.webshop.environment import WebShop
 from rro.tasks.environments.webshop.episode import ShopEpisode, parse
-from rro.tasks.environments.webshop.pages import BOUGHT, Mode
+from rro.tasks.environments.webshop.pages import BOUGHT, Mode, done_page, observation
 from tests.environments.small_shop import after, product, small_shop, visit
 
 HEAD = "Instruction: [SEP] i need a blue mug [SEP] Back to Search"
@@ -130,6 +130,16 @@ def test_upstreams_last_page_can_be_had_for_replays(small: Catalogue) -> None:
     assert 'asin [SEP] B0MUGS0001 [SEP] options [SEP] {"color": "blue"} [SEP]' in text
     assert "Your score (min 0.0, max 1.0) [SEP] 1.0 [SEP]" in text
     assert episode.clickables() == []
+
+
+def test_upstreams_last_page_writes_options_sorted_and_safe_for_html() -> None:
+    text = observation(done_page("B0", {"size": "men's <8", "color": "a & b"}, 0.5), "text")
+    assert r'options [SEP] {"color": "a \u0026 b", "size": "men\u0027s \u003c8"} [SEP]' in text
+
+
+def test_a_purchase_in_the_last_turn_counts(small: Catalogue) -> None:
+    turn = after(small, "search[mug]", MUG, max_turns=3).step("click[buy now]")
+    assert (turn.done, turn.truncated, turn.outcome) == (True, False, 2 / 3)
 
 
 INVALID = [

@@ -189,8 +189,7 @@ class ShopEpisode:
     def _pieces(self) -> list[pages.Piece]:
         instruction = self.goal.instruction
         if self.reward is not None and self._product is not None:
-            options = json.dumps(self.options, sort_keys=True)
-            return pages.done_page(self._product.asin, options, self.reward.total)
+            return pages.done_page(self._product.asin, self.options, self.reward.total)
         if self._where == _RESULTS:
             return pages.results_page(instruction, self._shown(), len(self._found), self._page)
         if self._product is None:

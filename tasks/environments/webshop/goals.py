@@ -47,6 +47,8 @@ def _read_goal(row: Mapping[str, Any], products: Mapping[str, Product], kind: st
     asin = row["asin"]
     if asin not in products:
         raise UserError(f"goal {row['goal_id']}: product {asin} is not in the catalogue")
+    if not row["attributes"]:
+        raise UserError(f"goal {row['goal_id']}: no attributes; leave it out, as upstream does")
     options = row["goal_options"]
     return Goal(
         id=f"{kind}-{row['goal_id']}",

@@ -5,10 +5,13 @@ A page is a list of pieces; a piece is its kind and text. Three modes turn piece
 convert_html_to_text); `brief` is `text` without the instruction, which the start page has already told.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from rro.tasks.environments.webshop.product import Product
+
+_HTML_SAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&'"}
 
 Mode = Literal["text", "text_rich", "brief"]
 Piece = tuple[Literal["plain", "button", "option", "product"], str]
@@ -102,8 +105,10 @@ def _rich_line(kind: str, text: str, clicked: bool) -> str:
     return f"{lead}[{mark}] {text} [{mark}_]"
 
 
-def done_page(asin: str, options_json: str, reward: float) -> list[Piece]:
+def done_page(asin: str, options: Mapping[str, str], reward: float) -> list[Piece]:
     """Upstream's last page, reward and all: for replaying recordings, never for an agent."""
+    # As Flask's `tojson` writes it: sorted, and safe inside HTML.
+    options_json = json.dumps(options, sort_keys=True).translate(_HTML_SAFE)
     texts = [BOUGHT, "Your code: ", "None", " (Paste it in your MTurk interface.)", "Purchased"]
     texts += ["asin", asin, "options", options_json, "attrs", "None", "category", "None", "query", "None"]
     texts += ["product category", "None", "Target", "asin", "options", "attrs", "price upper"]
