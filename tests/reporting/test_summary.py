@@ -45,10 +45,8 @@ def test_policy_figures_agree_with_pandas(summary: Summary) -> None:
     for result in summary.policies:
         own = episodes[(episodes.policy == result.policy) & (episodes.temperature == result.temperature)]
         acted = steps[steps.episode.isin(own.episode)]
-        assert (
-            result.reward == mean_interval(sorted(own.outcome), 10_000)
-            or result.reward.mean == own.outcome.mean()
-        )
+        assert result.reward == mean_interval(list(own.sort_values("task").outcome))
+        assert result.reward.mean == pytest.approx(own.outcome.mean())
         assert result.reward.count == len(own)
         assert (result.success, result.turns) == (own.success.mean(), own.steps.mean())
         assert result.invalid == pytest.approx(1 - acted.valid.mean())
@@ -107,20 +105,29 @@ def test_a_run_without_results_has_an_empty_summary(little: duckdb.DuckDBPyConne
     assert tables(empty) == []
 
 
-def test_the_run_s_own_number_of_resamples_is_used(tmp_path: Path) -> None:
-    def greedy(resamples: int) -> float:
-        rows = {name: table(name, listed) for name, listed in evaluation().items()}
-        settings = f'{{"evaluate": {{"resamples": {resamples}}}}}'
-        rows["runs"] = table("runs", [row("runs", run="late", settings=settings)])
-        warehouse.publish("late", "evaluate", rows)
-        with connect(warehouse) as connection:
-            return summarise(connection, "late").policies[0].reward.low
-
+@pytest.mark.parametrize("resamples", [100, 101])
+def test_the_number_of_resamples_is_the_one_the_run_was_set_to(tmp_path: Path, resamples: int) -> None:
+    outcomes = [task**2 % 31 / 31 for task in range(30)]
+    common = {
+        "run": "r",
+        "stage": "evaluate",
+        "policy": "p",
+        "temperature": 0.0,
+        "steps": 1,
+        "success": False,
+    }
+    episodes = [
+        row("episodes", **common, task=f"{task:02d}", episode=str(task), outcome=outcome)
+        for task, outcome in enumerate(outcomes)
+    ]
+    settings = f'{{"evaluate": {{"resamples": {resamples}}}}}'
+    runs = [row("runs", run="r", settings=settings)]
     warehouse = Warehouse.open(tmp_path)
-    rewards = sorted(REWARDS["p-sft", 0.0].items())
-    values = [value for _, value in rewards]
-    for resamples in (101, 10_000):
-        assert sorted(greedy(resamples) for _ in range(2)) == [mean_interval(values, resamples).low] * 2
+    warehouse.publish("r", "s", {"episodes": table("episodes", episodes), "runs": table("runs", runs)})
+    with connect(warehouse) as connection:
+        (result,) = summarise(connection, "r").policies
+    assert result.reward == mean_interval(outcomes, resamples)
+    assert result.reward != mean_interval(outcomes, 10_000)
 
 
 HOSTILE = "a|b <script>`x`</script> [bold]**y**[/bold] ~z~\n# \x1b[31mred\u202e $1$ & ![i](u)"
