@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from rro.tasks.environments.base import Expert, Strict, Task
 from rro.tasks.environments.webshop.catalogue import BUNDLED, Catalogue
@@ -39,10 +39,10 @@ class ShopOptions(Strict):
 class WebShop:
     """The shop; see `Environment`."""
 
-    Options: ClassVar[type[ShopOptions]] = ShopOptions
-    ExpertOptions: ClassVar[type[ShopExpertOptions]] = ShopExpertOptions
-    name = "webshop"
-    splits = SPLITS
+    Options: ClassVar[type[BaseModel]] = ShopOptions
+    ExpertOptions: ClassVar[type[BaseModel]] = ShopExpertOptions
+    name: str = "webshop"
+    splits: tuple[str, ...] = SPLITS
 
     def __init__(self, options: ShopOptions) -> None:
         catalogue = Catalogue.load(options.catalogue)

@@ -110,8 +110,8 @@ class ShopEpisode:
         return Turn(self.observation, done=self.done, valid=valid, truncated=self.done)
 
     def clickables(self) -> list[str]:
-        """What can be clicked now, `search` among it where there is a search bar."""
-        return [] if self.reward else pages.clickables(self._pieces())
+        """What can be clicked now, `search` among it where there is a search bar; nothing after buying."""
+        return pages.clickables(self._pieces())
 
     def page_text(self) -> str:
         """The page as upstream shows it, without a note on the last action; after buying, with the reward."""
