@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rro.tasks.errors import UserError
+from rro.tasks.storage.manifest import Manifest, read_manifest
 from rro.tasks.storage.tables import table
 from rro.tasks.storage.warehouse import Warehouse
 from tests.storage.shards import listing, seconds, stages
@@ -166,6 +167,25 @@ def test_readers_see_whole_shards_while_writers_are_killed(warehouse: Warehouse)
         writer.kill()
         writer.wait()
     assert len(seen) > 10, "the writers wrote too little for this test to mean anything"
+
+
+@pytest.mark.parametrize("meanwhile", ["published", "discarded"])
+def test_a_shard_that_changes_while_it_is_read_is_read_anew(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    warehouse.publish("r", "s", stages(1.0))
+
+    def overtaken(folder: Path) -> Manifest | None:
+        old = read_manifest(folder)
+        monkeypatch.undo()
+        if meanwhile == "published":
+            warehouse.publish("r", "s", stages(2.0))
+        else:
+            warehouse.discard("r", "s")
+        return old
+
+    monkeypatch.setattr("rro.tasks.storage.warehouse.read_manifest", overtaken)
+    assert seconds(warehouse) == ([2.0] if meanwhile == "published" else [])
 
 
 def test_two_writers_of_one_shard_leave_one_whole_shard(warehouse: Warehouse) -> None:
