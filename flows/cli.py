@@ -59,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader of a pipe has seen enough; Python would complain once more while it flushes.
         sys.stdout = None
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}; {TRACEBACK} shows where", 1, show_traceback)
     except Exception as error:  # noqa: BLE001 - nobody above could say it better
         fail(f"{type(error).__name__}: {error}; {TRACEBACK} shows where", 1, show_traceback)
 

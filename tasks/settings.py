@@ -8,6 +8,7 @@ types and impossible values are refused before anything starts, with key, value 
 import hashlib
 import json
 import tomllib
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from rro.tasks.errors import UserError
 class Group(BaseModel):
     """A group of settings that refuses unknown keys and cannot be changed afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class EnvironmentSettings(Group):
@@ -266,7 +267,7 @@ def parse_settings(values: dict[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise UserError("\n".join(explain(item) for item in error.errors())) from error
+        raise UserError("\n".join(explain(item, Settings) for item in error.errors())) from error
 
 
 def check_options(model: type[BaseModel], values: dict[str, Any], prefix: str) -> None:
@@ -274,13 +275,26 @@ def check_options(model: type[BaseModel], values: dict[str, Any], prefix: str) -
     try:
         model.model_validate(values)
     except ValidationError as error:
-        raise UserError("\n".join(explain(item, prefix) for item in error.errors())) from error
+        raise UserError("\n".join(explain(item, model, prefix) for item in error.errors())) from error
 
 
-def explain(item: Any, prefix: str = "") -> str:
+def explain(item: Any, model: type[BaseModel], prefix: str = "") -> str:
     """One pydantic complaint as `key = value: what is allowed`."""
     key = ".".join([*([prefix] if prefix else []), *(str(part) for part in item["loc"])]) or "settings"
     if item["type"] == "extra_forbidden":
-        return f"{key} = {item['input']!r}: there is no such setting"
+        known = known_keys(model, item["loc"])
+        return (
+            f"{key} = {item['input']!r}: there is no such setting; known, closest first: {', '.join(known)}"
+        )
     message = item["msg"].removeprefix("Value error, ")
     return f"{key} = {item['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """The keys that stand where an unknown one was given, the closest first."""
+    *groups, wrong = (str(part) for part in location)
+    for group in groups:
+        below = model.model_fields[group].annotation
+        if isinstance(below, type) and issubclass(below, BaseModel):
+            model = below
+    return sorted(model.model_fields, key=lambda name: -SequenceMatcher(None, wrong, name).ratio())

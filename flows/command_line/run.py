@@ -1,6 +1,7 @@
 """The commands that work: `rro run` and `rro stage`. Each calls its Prefect flow and shows its progress."""
 
 import asyncio
+import shlex
 import traceback
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+from rich.text import Text
 
 from rro.flows.command_line.bars import shown
 from rro.flows.command_line.capture import captured
@@ -79,9 +81,9 @@ def run(
         name,
         settings,
         lambda: flow("pipeline")(settings=settings, profile=profile, run=name, warehouse=str(store.root)),
-        f"rro run --resume {name}",
+        f"rro run --resume {name}{at(warehouse)}",
     )
-    report(store, name)
+    report(store, name, at(warehouse))
 
 
 @takes_settings
@@ -166,7 +168,12 @@ def fresh_name(name: str, taken: Collection[str]) -> str:
     return fresh
 
 
-def report(store: Warehouse, name: str) -> None:
+def at(warehouse: str | None) -> str:
+    """The words that name a warehouse in a command to try next."""
+    return f" --warehouse {shlex.quote(warehouse)}" if warehouse else ""
+
+
+def report(store: Warehouse, name: str, where: str) -> None:
     """Print what the run bought and cost, and what to try next."""
     from rro.tasks.reporting.summary import summarise, tables
     from rro.tasks.storage.views import connect
@@ -174,11 +181,10 @@ def report(store: Warehouse, name: str) -> None:
     console = stdout()
     for table in tables(summarise(connect(store), name)):
         console.print(table)
-    where = f" --warehouse {store.root}" if str(store.root) != str(Path(warehouse_root()).absolute()) else ""
     console.print("\nTry next:")
     for line in (
-        f"rro query exploration-cost{where}",
-        f'rro sql "SELECT strategy, count(*) FROM pairs GROUP BY 1"{where}',
-        f"rro run --explore.max-candidates 3{where}",
+        "rro query exploration-cost",
+        "rro query policy-comparison",
+        "rro run --explore.max-candidates 3",
     ):
-        console.print(f"  {line}", markup=False)
+        console.print(Text(f"  {line}{where}"), soft_wrap=True)

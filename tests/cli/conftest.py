@@ -56,5 +56,5 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return called
 
     monkeypatch.setattr(run_module, "flow", flow)
-    monkeypatch.setattr(run_module, "report", lambda store, name: None)
+    monkeypatch.setattr(run_module, "report", lambda store, name, where: None)
     return made
