@@ -1,22 +1,30 @@
 """Stage analyse: what the exploration cost and bought, in DuckDB; then the gate before DPO."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from prefect import flow, task
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from rro.flows.artifacts import artifact_key, publish_markdown, publish_table
 from rro.flows.common import Context, stage, warehouse_location
 from rro.flows.explore import exploration_shards
 from rro.tasks.errors import GateClosed
-from rro.tasks.reporting.analysis import (
-    Analysis,
-    analyse as analyse_run,
-    decide,
-    markdown as analysis_markdown,
-)
-from rro.tasks.reporting.summary import markdown as summary_markdown, summarise
+from rro.tasks.reporting import analysis, summary
+from rro.tasks.reporting.charts import candidates_chart, margin_chart, reward_chart
 from rro.tasks.settings import Settings
+from rro.tasks.storage.queries import run_query
 from rro.tasks.storage.views import connect
 from rro.tasks.storage.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the queries gave."""
+
+    analysis: analysis.Analysis
+    cost: list[dict[str, Any]]
+    charts: dict[str, bytes]
 
 
 @flow(name="analyse", flow_run_name="analyse {run} iteration {iteration}")
@@ -34,13 +42,13 @@ async def analyse(settings: Settings, run: str, iteration: int = 1, warehouse: s
     """
     context = Context(settings, run, iteration, warehouse_location(warehouse))
     with stage(context, "analyse", "queries", 1) as running:
-        found = run_queries(context)
-        verdict = decide(found, settings.gate)
-        await acreate_markdown_artifact(
-            key=f"exploration-{run}".lower(),
-            markdown=analysis_markdown(found, verdict),
-            description=f"What iteration {iteration} of {run} cost and bought",
-        )
+        found = ask(context)
+        verdict = analysis.decide(found.analysis, settings.gate)
+        text = analysis.markdown(found.analysis, verdict)
+        what = f"iteration {iteration} of {run}"
+        key = artifact_key(run, f"i{iteration}")
+        await publish_markdown(f"{key}-exploration", text, found.charts, f"What {what} cost and bought")
+        await publish_table(f"{key}-cost", found.cost, f"Exploration cost of {what}")
         running.finish("gate open" if verdict.open else "gate closed")
     if not verdict.open:
         reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
@@ -50,18 +58,28 @@ async def analyse(settings: Settings, run: str, iteration: int = 1, warehouse: s
         )
 
 
-@task(name="query", cache_policy=NO_CACHE)
-def run_queries(context: Context) -> Analysis:
-    """Ask DuckDB."""
+@task(name="ask-duckdb", cache_policy=NO_CACHE)
+def ask(context: Context) -> Findings:
+    """Put the questions to DuckDB."""
     expected = list(exploration_shards(context))
     with connect(context.warehouse) as connection:
-        return analyse_run(connection, context.run, context.iteration, expected)
+        return Findings(
+            analysis.analyse(connection, context.run, context.iteration, expected),
+            run_query(connection, "exploration-cost", context.run).to_pylist(),
+            {
+                "Candidates per step": candidates_chart(connection, context.run),
+                "Margins of the pairs": margin_chart(connection, context.run),
+            },
+        )
 
 
 async def publish_summary(warehouse: Warehouse, run: str) -> None:
-    """Publish what the whole run bought as an artifact."""
+    """Publish what the whole run bought: the summary with its chart, and the stages' times."""
     with connect(warehouse) as connection:
-        text = summary_markdown(summarise(connection, run))
-    await acreate_markdown_artifact(
-        key=f"summary-{run}".lower(), markdown=text, description=f"What {run} bought"
+        found = summary.summarise(connection, run)
+        times = run_query(connection, "stage-times", run).to_pylist()
+    charts = {"Reward before and after": reward_chart(found)}
+    await publish_markdown(
+        artifact_key(run, "summary"), summary.markdown(found), charts, f"What {run} bought"
     )
+    await publish_table(artifact_key(run, "stage-times"), times, f"Where the time of {run} went")

@@ -119,17 +119,27 @@ class Stage:
 
 
 @contextmanager
-def stage(context: Context, name: str, unit: str, total: float) -> Iterator[Stage]:
-    """Run a stage: report its start, publish its row when it ends well."""
+def stage(context: Context, name: str, unit: str, total: float, key: str = "") -> Iterator[Stage]:
+    """Run a stage: report its start and, however it ends, leave its row in `stages`.
+
+    A stage that is taken up again has a row a session; rows of sessions under another key go.
+    """
     running = Stage(context, name, unit, total)
+    prefix = f"stage-{name}-i{context.iteration}-"
+    earlier = context.warehouse.shards(context.run, prefix)
+    for manifest in earlier:
+        if manifest.facts.get("key") != key:
+            context.warehouse.discard(context.run, manifest.shard)
     running.progress(0)
-    yield running
-    context.warehouse.publish(
-        context.run,
-        f"stage-{name}-i{context.iteration}",
-        {"stages": table("stages", [running.row()])},
-        {"code_version": code_version()},
-    )
+    try:
+        yield running
+    finally:
+        context.warehouse.publish(
+            context.run,
+            f"{prefix}{len(earlier) + 1:03d}",
+            {"stages": table("stages", [running.row()])},
+            {"key": key, "code_version": code_version()},
+        )
 
 
 def _peak_memory_mib() -> float:

@@ -36,7 +36,7 @@ async def dpo(settings: Settings, run: str, iteration: int = 1, warehouse: str |
     if context.reusable(f"policy-i{iteration}", key) and context.warehouse.policy_path(name).exists():
         Stage(context, "dpo", "updates", 1).finish(f"reused {name}")
         return name
-    with stage(context, "dpo", "updates", 1) as running:
+    with stage(context, "dpo", "updates", 1, key) as running:
         pairs = context.warehouse.read("pairs", run, shard)
         rows = pairs.select(["pair", "prompt", "chosen", "rejected"]).to_pylist()
         if not rows:

@@ -41,7 +41,7 @@ async def evaluate(settings: Settings, run: str, iteration: int = 0, warehouse: 
     if not owed:
         Stage(context, "evaluate", "episodes", episodes).finish(f"reused {episodes} episodes")
         return key
-    with stage(context, "evaluate", "episodes", episodes) as running:
+    with stage(context, "evaluate", "episodes", episodes, key) as running:
         policy = await policy_on_engine(name, folder, settings.engine)
         done = episodes - len(tasks) * len(owed)
         outcomes: list[float] = []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from rro.flows.artifacts import artifact_key, progress_shown
 from rro.flows.common import Context, Stage, stage, warehouse_location
 from rro.flows.engines import policy_on_engine
 from rro.tasks.environments.base import Task
@@ -43,7 +44,7 @@ async def explore(settings: Settings, run: str, iteration: int = 1, warehouse: s
     if not owed:
         Stage(context, "explore", "tasks", tasks).finish(f"reused {len(shards)} shards")
         return key
-    with stage(context, "explore", "tasks", tasks) as running:
+    with stage(context, "explore", "tasks", tasks, key) as running:
         policy = await policy_on_engine(name, folder, settings.engine)
         seed = seed_for(settings.seed, "explore", iteration)
         walker = Walker(context.environment, policy, policy, settings.explore, seed)
@@ -51,8 +52,11 @@ async def explore(settings: Settings, run: str, iteration: int = 1, warehouse: s
         tally = Tally(running, origin, settings, tasks - sum(len(listed) for listed in owed.values()))
         pool = Pool(walker.walk, settings.explore.in_flight, tally.count)
         try:
-            pool.start(owed)
-            await asyncio.gather(*(explore_shard(context, pool, shard, origin, key) for shard in owed))
+            async with progress_shown(
+                artifact_key(run, f"i{iteration}-progress"), f"Exploration of {run}, iteration {iteration}"
+            ):
+                pool.start(owed)
+                await asyncio.gather(*(explore_shard(context, pool, shard, origin, key) for shard in owed))
         finally:
             pool.cancel()
         running.finish(f"{tally.pairs} pairs from {tasks} tasks")
@@ -92,8 +96,10 @@ class Tally:
     def count(self, walk: Walk) -> None:
         """One walk more."""
         rows = walk_rows([walk], self._origin, self._settings.explore)
-        explored = (rows["episodes"], rows["steps"], rows["candidates"])
-        self.pairs += len(extract(*explored, self._settings.pairs, self._settings.seed))
+        pairs = extract(
+            rows["episodes"], rows["steps"], rows["candidates"], self._settings.pairs, self._settings.seed
+        )
+        self.pairs += len(pairs)
         self._tokens += total_usage(walk).generated_tokens
         self._done += 1
         speed = self._tokens / (time.perf_counter() - self._began)

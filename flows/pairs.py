@@ -38,7 +38,7 @@ async def pairs(settings: Settings, run: str, iteration: int = 1, warehouse: str
     if context.reusable(shard, key):
         Stage(context, "pairs", "shards", len(shards)).finish("reused")
         return key
-    with stage(context, "pairs", "shards", len(shards)) as running:
+    with stage(context, "pairs", "shards", len(shards), key) as running:
         count = extract_pairs(context, shard, key)
         running.finish(f"{count} pairs")
     return key
@@ -48,10 +48,10 @@ async def pairs(settings: Settings, run: str, iteration: int = 1, warehouse: str
 def extract_pairs(context: Context, shard: str, key: str) -> int:
     """Read the explored rows, extract, publish; how many pairs there are."""
     prefix = f"explore-i{context.iteration}-"
-    explored = (
+    episodes, steps, candidates = (
         context.warehouse.read(name, context.run, prefix).to_pylist()
         for name in ("episodes", "steps", "candidates")
     )
-    rows = extract(*explored, context.settings.pairs, context.settings.seed)
+    rows = extract(episodes, steps, candidates, context.settings.pairs, context.settings.seed)
     context.warehouse.publish(context.run, shard, {"pairs": table("pairs", rows)}, {"key": key})
     return len(rows)

@@ -11,7 +11,7 @@ from typing import Any
 from prefect import flow
 
 from rro.flows.analyse import analyse, publish_summary
-from rro.flows.common import Context, warehouse_location
+from rro.flows.common import warehouse_location
 from rro.flows.dpo import dpo
 from rro.flows.engines import close_engine
 from rro.flows.evaluate import evaluate

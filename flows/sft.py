@@ -40,7 +40,7 @@ async def sft(settings: Settings, run: str, iteration: int = 0, warehouse: str |
         Stage(context, "sft", "updates", 1).finish(f"reused {name}")
         return name
     base = "tiny" if settings.policy.base == "tiny" else find_base(settings.policy.base)
-    with stage(context, "sft", "updates", 1) as running:
+    with stage(context, "sft", "updates", 1, key) as running:
         demonstrate_tasks(context)
         played = (
             context.warehouse.read("episodes", run, EXPERTS),
