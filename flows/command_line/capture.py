@@ -4,10 +4,11 @@ Prefect, vLLM, transformers and TRL write to stdout and stderr, some from C and 
 the two file descriptors themselves are pointed at the run's log file; replacing `sys.stdout` would miss most.
 """
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -18,7 +19,7 @@ from rro.tasks.storage.files import make_folder
 def captured(log: Path) -> Iterator[TextIO]:
     """Send everything that is written to stdout and stderr to the end of `log` while the block runs.
 
-    Yields the real stdout, for what the user should see.
+    Yields the real stdout, for what the user should see. What libraries say while Python ends goes to `log` too.
     """
     make_folder(log.parent)
     kept = [os.dup(1), os.dup(2)]
@@ -30,6 +31,15 @@ def captured(log: Path) -> Iterator[TextIO]:
             _redirect(kept)
             for descriptor in kept:
                 os.close(descriptor)
+            # Registered last, called first: before Prefect stops its server and C extensions count their leaks.
+            atexit.unregister(_last_words_to)
+            atexit.register(_last_words_to, log)
+
+
+def _last_words_to(log: Path) -> None:
+    with suppress(FileNotFoundError):  # Nobody needs them where the run has been deleted meanwhile.
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+        _redirect([descriptor, descriptor])
 
 
 def _redirect(targets: list[int]) -> None:

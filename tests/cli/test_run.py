@@ -115,7 +115,7 @@ def test_a_stage_takes_its_run_s_settings_with_flags_on_top(rro: Rro, calls: Cal
 
 
 DRIVER = """
-import asyncio, os, subprocess, sys
+import asyncio, atexit, os, subprocess, sys
 from rro.flows import cli
 from rro.flows.command_line import run
 from rro.tasks.errors import GateClosed, StageFailed
@@ -171,6 +171,7 @@ WORDY = """
     print("from python")
     os.write(2, b"from C\\n")
     subprocess.run(["echo", "from a child"], check=True)
+    atexit.register(os.write, 1, b"at the end\\n")
     report(Progress("explore", 1, 5, 10, "tasks", {"pairs so far": 3, "tokens/s": 1234.5}))
     report(Progress("explore", 1, 6, 10, "tasks"))
     report(Progress("explore", 1, 10, 10, "tasks", finished=True, note="7 pairs"))
@@ -180,7 +181,7 @@ WORDY = """
 def test_what_others_print_goes_to_the_log(tmp_path: Path) -> None:
     out, err = start(tmp_path, WORDY).communicate(timeout=60)
     (log,) = tmp_path.glob("runs/*/run.log")
-    assert set(log.read_text().splitlines()) == {"from python", "from C", "from a child"}
+    assert set(log.read_text().splitlines()) == {"from python", "from C", "from a child", "at the end"}
     assert err == ""
     assert re.sub(r", \d+ s", "", out).splitlines() == [
         "start: started, loading Prefect and the models' libraries",
