@@ -108,8 +108,19 @@ def test_brief_text_is_text_without_the_instruction_after_the_start(small: Catal
     assert visit(small, "brief").observation == START
     for actions, _, _ in PAGES[1:]:
         brief, text = after(small, *actions, mode="brief"), after(small, *actions)
+        if brief.observation.startswith("You have clicked "):
+            continue
         assert text.observation in (START, f"Instruction: [SEP] i need a blue mug [SEP] {brief.observation}")
         assert brief.clickables() == text.clickables()
+
+
+def test_brief_answers_an_option_and_an_invalid_action_with_one_line(small: Catalogue) -> None:
+    item = after(small, "search[mug]", "click[b0mugs0001]", mode="brief", notes=True)
+    page = item.observation
+    assert item.step("click[blue]").observation == "You have clicked blue."
+    assert item.step("click[nothing]").observation == "Invalid action."
+    item.step("click[description]")
+    assert item.step("click[< prev]").observation == page
 
 
 def test_a_smaller_page_shows_fewer_products(small: Catalogue) -> None:

@@ -18,6 +18,8 @@ from rro.tasks.environments.webshop.product import Product
 from rro.tasks.environments.webshop.reward import Reward, purchase_reward
 
 INVALID = "Invalid action."
+CLICKED = "You have clicked "
+"""How `text_rich` begins after an option was chosen, and all that `brief` says of it."""
 
 _ACTION = re.compile(r"(.+)\[(.+)\]")
 _SUB_PAGES = {name.lower(): name for name in pages.SUB_PAGES}
@@ -98,6 +100,7 @@ class ShopEpisode:
                 f"the episode for {self.goal.id} has ended; start another or copy an earlier one"
             )
         self.turns += 1
+        was_at_item = self._where == _ITEM
         valid = self._act(action)
         if self.reward is not None:
             self.done = True
@@ -105,8 +108,7 @@ class ShopEpisode:
             outcome = min(1.0, max(0.0, self.reward.total))
             return Turn(self.observation, done=True, outcome=outcome, raw_reward=self.reward.total)
         self.done = self.turns >= self._rules.max_turns
-        page = self.page_text()
-        self.observation = page if valid or not self._rules.notes else self._noted(page)
+        self.observation = self._told(action, valid, was_at_item)
         return Turn(self.observation, done=self.done, valid=valid, truncated=self.done)
 
     def clickables(self) -> list[str]:
@@ -212,6 +214,15 @@ class ShopEpisode:
         if self._where == _ITEM:
             return f"{path}/{json.dumps(self.options)}"
         return f"{path}/{self._sub}/{self.options}"
+
+    def _told(self, action: str, valid: bool, was_at_item: bool) -> str:
+        """What the action is answered with: the page, but in `brief` only what is new on it."""
+        brief = self._rules.mode == "brief"
+        if not valid and self._rules.notes:
+            return INVALID if brief else self._noted(self.page_text())
+        if brief and valid and was_at_item and self._where == _ITEM:
+            return f"{CLICKED}{parse(action)[1]}."
+        return self.page_text()
 
     def _noted(self, page: str) -> str:
         separator = "\n" if self._rules.mode == "text_rich" else pages.SEPARATOR

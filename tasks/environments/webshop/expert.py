@@ -49,6 +49,7 @@ class ShopExpert:
     _bound: float = field(default=float("inf"), init=False)
     _words: tuple[str, ...] = field(default=(), init=False)
     _chosen: set[str] = field(default_factory=set, init=False)
+    _item: list[str] = field(default_factory=list, init=False)
     _random: Random = field(init=False)
     _takes_first: bool = field(init=False)
     _ignores_price: bool = field(init=False)
@@ -62,7 +63,10 @@ class ShopExpert:
         """The next action after this observation."""
         pieces = [_MARKS.sub("", piece) for piece in _SPLIT.split(observation) if piece]
         if "Buy Now" in pieces:
+            self._item = pieces
             return self._at_item(pieces)
+        if observation.startswith("You have clicked "):
+            return self._at_item(self._item)
         results = next((i for i, piece in enumerate(pieces) if piece.startswith("Page ")), None)
         if results is not None:
             return self._at_results(pieces[results + 1 :])

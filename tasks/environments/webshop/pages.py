@@ -2,7 +2,8 @@
 
 A page is a list of pieces; a piece is its kind and text. Three modes turn pieces into an observation:
 `text` and `text_rich` as upstream's (princeton-nlp/WebShop, envs/web_agent_text_env.py,
-convert_html_to_text); `brief` is `text` without the instruction, which the start page has already told.
+convert_html_to_text); `brief` is `text` without the instruction, which the start page has already told, and
+answers the choice of an option, or an invalid action, with one line instead of the same page again.
 """
 
 import json
