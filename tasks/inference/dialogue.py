@@ -24,11 +24,10 @@ class ChatFormat:
                 "take an instruction-tuned model, or save one into tokenizer_config.json (chat_template)"
             )
         self._tokenizer = tokenizer
-        self._specials = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
-        opening: list[Message] = [{"role": "user", "content": "u"}]
-        self._opening = self._render(opening)
-        self.stop_token_ids = self._stop_tokens(opening)
+        self._specials = sorted(_special_texts(tokenizer), key=len, reverse=True)
+        self._opening = self._render([{"role": "user", "content": "u"}])
         self._check_appending()
+        self.stop_token_ids = self._stop_tokens()
 
     def start(self, text: str) -> tuple[int, ...]:
         """The prompt after the first user message `text`, ready for the agent's first action."""
@@ -58,19 +57,21 @@ class ChatFormat:
         ]
         return self._render(messages).removeprefix(self._opening + "a")
 
-    def _render(self, messages: list[Message], prompt: bool = True) -> str:
+    def _render(self, messages: list[Message]) -> str:
         rendered: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=prompt
+            messages, tokenize=False, add_generation_prompt=True
         )
         return rendered
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _stop_tokens(self, opening: list[Message]) -> tuple[int, ...]:
-        """End of sequence, and whatever single token the template closes an agent's turn with."""
-        closed = self._render([*opening, {"role": "assistant", "content": "a"}], prompt=False)
-        closing = self._encode(closed.removeprefix(self._opening + "a"))
+    def _stop_tokens(self) -> tuple[int, ...]:
+        """End of sequence, and whatever single token the template closes an agent's turn with.
+
+        Read off a turn that others follow: some templates render the last one otherwise (Qwen3's thoughts).
+        """
+        closing = self._encode(self._between("v"))
         return tuple(sorted({*closing[:1], self._tokenizer.eos_token_id} - {None}))
 
     def _check_appending(self) -> None:
@@ -83,3 +84,9 @@ class ChatFormat:
                 f"policy {self._tokenizer.name_or_path}: its chat template rewrites earlier turns, so a history "
                 "cannot be appended to; give it a template that renders each message on its own"
             )
+
+
+def _special_texts(tokenizer: Any) -> set[str]:
+    """Every special token as text: most of Llama 3's and Gemma's have none of the named roles."""
+    added = tokenizer.added_tokens_decoder.values()
+    return {token.content for token in added if token.special} | set(tokenizer.all_special_tokens)
