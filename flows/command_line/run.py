@@ -19,6 +19,7 @@ from rro.flows.command_line.look import Folder
 from rro.flows.command_line.output import stdout
 from rro.tasks.errors import UserError
 from rro.tasks.lineage import run_name
+from rro.tasks.preflight import check_run
 from rro.tasks.process import prepare_environment, warehouse_root
 from rro.tasks.settings import Settings, load_settings, merge, parse_settings
 from rro.tasks.storage.names import check_name
@@ -128,6 +129,7 @@ def perform(
 ) -> None:
     """Do the work with its progress on the screen and everybody's log lines in the run's log file."""
     prepare_environment(settings.policy.base)
+    check_run(settings)
     log = store.root / "runs" / check_name("run", name) / "run.log"
     Warehouse.open(store.root)
     with captured(log) as screen, explained(log, again), shown(screen):
