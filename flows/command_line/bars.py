@@ -88,7 +88,9 @@ def bars(console: Console) -> Iterator[Listener]:
         ),
     )
     # Unredirected, what others print goes to the log; Rich would put it above the bars.
-    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as live:
+    with Progress(
+        *columns, console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False
+    ) as live:
 
         def show(report: progress.Progress) -> None:
             row = rows.get(label(report))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Folder = Annotated[
     str | None, Parameter(help="Warehouse folder [default: RRO_WAREHOUSE, else data/warehouse]")
 ]
+Statement = Annotated[str, Parameter(allow_leading_hyphen=True)]  # SQL may begin with a comment.
 Shape = Annotated[Format, Parameter(name="--format", help="How to print the rows")]
 
 RUNS = """
@@ -49,7 +50,7 @@ def runs(*, warehouse: Folder = None) -> None:
     show(*content(query(connect(store), RUNS, {"known": known})), "table")
 
 
-def sql(statement: str, /, *, format: Shape = "table", warehouse: Folder = None) -> None:
+def sql(statement: Statement, /, *, format: Shape = "table", warehouse: Folder = None) -> None:
     """Ask the warehouse a question in SQL (DuckDB); it can only read.
 
     Parameters
