@@ -62,6 +62,7 @@ class VllmEngine:
         """Swap the weights in place; same architecture and vocabulary only."""
         assert not self._waiting, "weights cannot be swapped under running generations"
         self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(policy)})
+        self._llm.apply_model(_pack_tied_head)
         self._llm.reset_prefix_cache()
 
     def close(self) -> None:
@@ -73,7 +74,7 @@ class VllmEngine:
             self._llm.engine_core.shutdown()
             del self._llm
 
-    def _submit(self, prompt: Sequence[int], sampling: Sampling) -> asyncio.Future[Completion]:
+    async def _submit(self, prompt: Sequence[int], sampling: Sampling) -> Completion:
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
         from vllm.sampling_params import RequestOutputKind
@@ -87,12 +88,17 @@ class VllmEngine:
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
+        self._llm.add_request(name, TokensPrompt(prompt_token_ids=list(prompt)), params)
         answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._waiting[name] = answer
-        self._llm.add_request(name, TokensPrompt(prompt_token_ids=list(prompt)), params)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run())
-        return answer
+        try:
+            return await answer
+        finally:
+            # Still there only where whoever asked was cancelled.
+            if self._waiting.pop(name, None) is not None and hasattr(self, "_llm"):
+                self._llm.abort_request([name])
 
     async def _run(self) -> None:
         """Step until nobody waits. An engine that breaks fails everyone who waits, not one of them."""
@@ -103,14 +109,15 @@ class VllmEngine:
                 for output in self._llm.step():
                     self._deliver(output)
         except Exception as error:
-            for answer in self._waiting.values():
-                answer.set_exception(EngineUnavailable(f"the engine stopped: {error}"))
-            self._waiting.clear()
+            waiting, self._waiting = self._waiting, {}
+            for answer in waiting.values():
+                if not answer.done():
+                    answer.set_exception(EngineUnavailable(f"the engine stopped: {error}"))
             raise
 
     def _deliver(self, output: Any) -> None:
-        answer = self._waiting.pop(output.request_id)
-        if answer.cancelled():
+        answer = self._waiting.pop(output.request_id, None)
+        if answer is None or answer.cancelled():
             return
         best = output.outputs[0]
         if best.finish_reason not in ("stop", "length"):
@@ -126,6 +133,15 @@ class VllmEngine:
                 cached_tokens=output.num_cached_tokens or 0,
             )
         )
+
+
+def _pack_tied_head(model: Any) -> None:
+    """Let an output layer that shares the embedding's weights see the new ones.
+
+    On a CPU it multiplies by a packed copy, which vLLM's reload forgets because no file holds it.
+    """
+    if getattr(model.config, "tie_word_embeddings", False) and hasattr(model, "lm_head"):
+        model.lm_head.quant_method.process_weights_after_loading(model.lm_head)
 
 
 def _start(policy: Path, settings: EngineSettings) -> Any:
