@@ -1,5 +1,7 @@
 # Everything a fresh clone needs: Debian's or Ubuntu's python3 (3.11 or newer) and make.
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -55,6 +57,6 @@ $(INSTALLED): requirements/cpu.lock pyproject.toml
 	@echo "Installing into $(VENV) with $(PYTHON); this takes one to three minutes the first time."
 	@$(PYTHON) requirements/make_venv.py $(VENV)
 	$(BIN)/python -m pip install --no-compile --no-deps -r requirements/cpu.lock \
-		|| { cat requirements/torch-hint.txt; exit 1; }
+		| sed -u '/^Requirement already/d; /^Ignoring/d' || { cat requirements/torch-hint.txt; exit 1; }
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
