@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,11 +97,17 @@ async def _follow(child: asyncio.subprocess.Process, log: Path, logged: Logged) 
 
 
 def read_log(log: Path) -> list[dict[str, Any]]:
-    """Whole lines of a log; one that a kill cut short is left out, and a step logged again replaces itself."""
+    """What was logged, a dictionary a step: a line that a kill cut short is left out, wherever it stands.
+
+    A step that was logged again, after a resume or with the figures of the whole training, takes the newer values.
+    """
     if not log.exists():
         return []
-    lines = log.read_text(encoding="utf-8").split("\n")[:-1]
-    entries = {entry["step"]: entry for entry in map(json.loads, filter(None, lines))}
+    entries: dict[int, dict[str, Any]] = {}
+    for line in log.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
+        with suppress(json.JSONDecodeError):
+            entry = json.loads(line)
+            entries.setdefault(entry["step"], {}).update(entry)
     return [entries[step] for step in sorted(entries)]
 
 

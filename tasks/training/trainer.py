@@ -82,13 +82,23 @@ def run(trainer: Any, job: Job) -> None:
 
 def newest_checkpoint(folder: Path) -> str | None:
     """The newest checkpoint that was written whole: its `trainer_state.json` is written last."""
-    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if path.stat().st_size]
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
     return str(newest) if newest else None
 
 
+def _is_json(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except ValueError:
+        return False
+
+
 def _log_callback(log: Path) -> Any:
     from transformers import TrainerCallback
+
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write("\n")  # Ends a line that a kill cut short.
 
     class LogToFile(TrainerCallback):  # type: ignore[misc]
         """Appends every logged entry, with the step and the number of steps there will be."""
