@@ -11,7 +11,7 @@ from rro.tasks.exploration.explore import choose_tasks
 from rro.tasks.exploration.play import Played, demonstrate, played_rows
 from rro.tasks.exploration.rows import Origin
 from rro.tasks.exploration.seeds import seed_for
-from rro.tasks.lineage import experts_key, sft_key
+from rro.tasks.lineage import base_key, experts_key, sft_key
 from rro.tasks.settings import Settings
 from rro.tasks.storage.tables import table
 from rro.tasks.training.base_model import find_base
@@ -39,19 +39,41 @@ async def sft(settings: Settings, run: str, iteration: int = 0, warehouse: str |
     if context.reusable("policy-i0", key) and context.warehouse.policy_path(name).exists():
         Stage(context, "sft", "updates", 1).finish(f"reused {name}")
         return name
-    base = "tiny" if settings.policy.base == "tiny" else find_base(settings.policy.base)
+    rows = demonstrations(context)
+    base, parent = await base_model(context, rows)
     with stage(context, "sft", "updates", 1, key) as running:
-        demonstrate_tasks(context)
-        played = (
-            context.warehouse.read("episodes", run, EXPERTS),
-            context.warehouse.read("steps", run, EXPERTS),
-        )
-        rows = sft_rows(*(rows.to_pylist() for rows in played))
-        tiny = settings.policy.tiny.model_dump() if base == "tiny" else None
-        log = await trained(context, running, name, "sft", base, rows, settings.sft, tiny)
-        publish_policy(context, name, key, "sft", settings.policy.base, EXPERTS, len(rows), log)
+        log = await trained(context, running, name, "sft", base, rows, settings.sft)
+        publish_policy(context, name, key, "sft", parent, EXPERTS, len(rows), log)
         running.finish(f"{name}, loss {_last_loss(log)}")
     return name
+
+
+async def base_model(context: Context, rows: list[dict[str, Any]]) -> tuple[str, str]:
+    """Folder or hub name of the model to start from, and its name; the tiny one is built and reads first."""
+    policy = context.settings.policy
+    if policy.base != "tiny":
+        return find_base(policy.base), policy.base
+    key = base_key(context.settings, context.environment)
+    name = f"base-{key}"
+    folder = context.warehouse.policy_path(name)
+    if context.reusable("policy-base", key) and folder.exists():
+        Stage(context, "base", "updates", 1).finish(f"reused {name}")
+        return str(folder), name
+    with stage(context, "base", "updates", 1, key) as running:
+        tiny = policy.tiny.model_dump()
+        log = await trained(context, running, name, "base", "tiny", rows, policy.pretraining, tiny)
+        publish_policy(context, name, key, "base", "", EXPERTS, len(rows), log)
+        running.finish(f"{name}, loss {_last_loss(log)}")
+    return str(folder), name
+
+
+def demonstrations(context: Context) -> list[dict[str, Any]]:
+    """The dialogues that are imitated."""
+    demonstrate_tasks(context)
+    episodes, steps = (
+        context.warehouse.read(name, context.run, EXPERTS).to_pylist() for name in ("episodes", "steps")
+    )
+    return sft_rows(episodes, steps)
 
 
 @task(name="demonstrate", cache_policy=NO_CACHE)

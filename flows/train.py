@@ -78,7 +78,8 @@ def publish_policy(
     }
     entries = [_log_row(context, name, kind, entry) for entry in log if "loss" in entry]
     tables = {"policies": table("policies", [lineage]), "training_log": table("training_log", entries)}
-    context.warehouse.publish(context.run, f"policy-i{context.iteration}", tables, {"key": key})
+    shard = "policy-base" if kind == "base" else f"policy-i{context.iteration}"
+    context.warehouse.publish(context.run, shard, tables, {"key": key})
 
 
 def _log_row(context: Context, name: str, kind: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -45,10 +45,18 @@ def experts_key(settings: Settings, environment: Environment) -> str:
     return _key(environment_key(settings, environment), experts, settings.seed)
 
 
+def base_key(settings: Settings, environment: Environment) -> str:
+    """Key of the tiny model that has read the demonstrations."""
+    tiny = settings.policy.tiny.model_dump(mode="json")
+    read = _training(settings.policy.pretraining)
+    return _key(experts_key(settings, environment), tiny, read, settings.seed)
+
+
 def sft_key(settings: Settings, environment: Environment) -> str:
     """Key of the SFT policy."""
-    policy = settings.policy.model_dump(mode="json")
-    return _key(experts_key(settings, environment), policy, _training(settings.sft), settings.seed)
+    tiny = settings.policy.base == "tiny"
+    base = base_key(settings, environment) if tiny else settings.policy.base
+    return _key(experts_key(settings, environment), base, _training(settings.sft), settings.seed)
 
 
 def explore_key(settings: Settings, environment: Environment, policy: str, iteration: int) -> str:

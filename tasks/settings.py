@@ -51,19 +51,11 @@ class ExpertSettings(Group):
 class TinyModelSettings(Group):
     """The small model that is built from nothing when `policy.base` is `tiny`."""
 
-    hidden_size: int = Field(128, ge=64, multiple_of=64)
+    hidden_size: int = Field(128, ge=32, multiple_of=32)
     layers: int = Field(4, ge=1)
     intermediate_size: int = Field(512, ge=64)
     vocabulary: int = Field(2048, ge=300)
     context: int = Field(2048, ge=128)
-
-
-class PolicySettings(Group):
-    """The model to start from."""
-
-    base: str = "tiny"
-    """`tiny`, a folder, or a Hugging Face model name."""
-    tiny: TinyModelSettings = TinyModelSettings()
 
 
 class EngineSettings(Group):
@@ -107,6 +99,24 @@ class TrainingSettings(Group):
     """Checkpoints written over the training."""
     launcher: list[str] = Field(default_factory=list)
     """Words before `-m`: empty runs Python itself, `["accelerate", "launch"]` runs on many devices."""
+
+
+class PretrainingSettings(TrainingSettings):
+    """How the tiny model learns to read: next-token loss on every token of the demonstrations."""
+
+    epochs: float = Field(2.0, gt=0)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
+    schedule: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "constant_with_warmup"
+
+
+class PolicySettings(Group):
+    """The model to start from."""
+
+    base: str = "tiny"
+    """`tiny`, a folder, or a Hugging Face model name."""
+    tiny: TinyModelSettings = TinyModelSettings()
+    pretraining: PretrainingSettings = PretrainingSettings()
 
 
 class SftSettings(TrainingSettings):

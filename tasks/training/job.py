@@ -32,7 +32,7 @@ class Job:
     """All that a training process needs to know."""
 
     stage: str
-    """`sft` or `dpo`: the module that runs."""
+    """`base`, `sft` or `dpo`: the module that runs."""
     base: str
     """Folder or hub name of the model to start from."""
     dataset: str
@@ -42,7 +42,7 @@ class Job:
     settings: dict[str, Any]
     seed: int
     tiny: dict[str, Any] | None = None
-    """Settings of the small model to build first, where `base` is `tiny`."""
+    """Settings of the small model that the stage `base` builds."""
 
     @property
     def work(self) -> Path:

@@ -4,32 +4,29 @@
 file with a column `messages`. Runs as `python -m rro.tasks.training.sft JOB` (see `job.py`).
 """
 
-from pathlib import Path
-
-from rro.tasks.settings import TinyModelSettings
-from rro.tasks.training.base_model import build_tiny
+from rro.tasks.training.job import Job
 from rro.tasks.training.trainer import arguments, fitting, read_job, run
 
 
 def main() -> None:
     """Run the job named on the command line."""
     job = read_job()
+    imitate(job, job.base, agent_turns_only=True)
+
+
+def imitate(job: Job, base: str, agent_turns_only: bool) -> None:
+    """Train `base` on the job's dialogues: the agent's turns, or every token of them."""
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    dataset = Dataset.from_parquet(job.dataset)
-    base = job.base
-    if job.tiny is not None:
-        base = str(job.work / "base")
-        texts = ("\n".join(turn["content"] for turn in row["messages"]) for row in dataset)
-        build_tiny(Path(base), texts, TinyModelSettings(**job.tiny), job.seed)
     tokenizer = AutoTokenizer.from_pretrained(base)
+    dataset = Dataset.from_parquet(job.dataset)
     lengths = [len(tokenizer.apply_chat_template(row["messages"])["input_ids"]) for row in dataset]
     dataset = fitting(dataset, lengths, job.settings["max_length"], "task")
     config = SFTConfig(
         **arguments(job, len(dataset)),
-        assistant_only_loss=True,
+        assistant_only_loss=agent_turns_only,
         train_sampling_strategy="group_by_length",
     )
     trainer = SFTTrainer(
