@@ -28,7 +28,7 @@ rewarded AS (
     JOIN policy_order USING (run, policy) GROUP BY ALL
 )
 SELECT
-    run, profile, coalesce(status, 'not started') AS status, started_at AS started, pairs,
+    run, profile, coalesce(status, 'stages only') AS status, started_at AS started, pairs,
     before AS "reward before", CASE WHEN policies > 1 THEN after END AS "reward after"
 FROM (SELECT unnest($known::VARCHAR[]) AS run)
 LEFT JOIN runs USING (run) LEFT JOIN paired USING (run) LEFT JOIN rewarded USING (run)

@@ -25,6 +25,7 @@ from rro.tasks.settings import Settings, load_settings, merge, parse_settings
 from rro.tasks.storage.names import check_name
 from rro.tasks.storage.warehouse import Warehouse
 
+Work = Coroutine[Any, Any, Any]
 DEFAULT_PROFILE = "quickstart"
 StageName = Literal["sft", "explore", "pairs", "analyse", "dpo", "evaluate"]
 Profile = Annotated[
@@ -80,6 +81,7 @@ def run(
     perform(
         store,
         name,
+        profile,
         settings,
         lambda: flow("pipeline")(settings=settings, profile=profile, run=name, warehouse=str(store.root)),
         f"rro run --resume {name}{at(warehouse)}",
@@ -111,13 +113,15 @@ def stage(
     """
     store, changed = Warehouse(warehouse_root(warehouse)), overrides(given)
     if profile is None and run in store.runs():
-        _, settings = saved(store, run, changed)
+        profile, settings = saved(store, run, changed)
     else:
-        settings = load_settings(profile or DEFAULT_PROFILE, changed)
+        profile = profile or DEFAULT_PROFILE
+        settings = load_settings(profile, changed)
     place = {} if iteration is None else {"iteration": iteration}
     perform(
         store,
         run,
+        profile,
         settings,
         lambda: flow(stage)(settings=settings, run=run, warehouse=str(store.root), **place),
         "the same command again",
@@ -125,13 +129,16 @@ def stage(
 
 
 def perform(
-    store: Warehouse, name: str, settings: Settings, work: Callable[[], Coroutine[Any, Any, Any]], again: str
+    store: Warehouse, name: str, profile: str, settings: Settings, work: Callable[[], Work], again: str
 ) -> None:
     """Do the work with its progress on the screen and everybody's log lines in the run's log file."""
     prepare_environment(settings.policy.base)
     check_run(settings)
     log = store.root / "runs" / check_name("run", name) / "run.log"
     Warehouse.open(store.root)
+    if name not in store.runs():
+        # Before anything slow, so that a run stopped in its first second can be resumed.
+        store.save_settings(name, {"profile": profile, "settings": settings.model_dump(mode="json")})
     with captured(log) as screen, explained(log, again), shown(screen):
         asyncio.run(work())
 
@@ -150,9 +157,9 @@ def explained(log: Path, again: str) -> Iterator[None]:
         raise Crashed(f"{type(error).__name__}: {error}\nLog: {log}\nTo go on: {again}") from error
 
 
-def flow(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+def flow(name: str) -> Callable[..., Work]:
     """The flow of a stage, or `pipeline`. Loaded late: Prefect takes seconds, and the bars are up by then."""
-    loaded: Callable[..., Coroutine[Any, Any, Any]] = getattr(import_module(f"rro.flows.{name}"), name)
+    loaded: Callable[..., Work] = getattr(import_module(f"rro.flows.{name}"), name)
     return loaded
 
 

@@ -71,14 +71,11 @@ def test_free_options_read_json_and_else_text(word: str, value: object) -> None:
     assert overrides(given) == {"environment": {"options": {"a_b": value}}}
 
 
-def test_the_same_command_is_the_same_run_and_fresh_makes_another(
-    rro: Rro, calls: Calls, warehouse: Path
-) -> None:
+def test_the_same_command_is_the_same_run_and_fresh_makes_another(rro: Rro, calls: Calls) -> None:
     for words in (["run"], ["run"], ["run", "--seed", "1"]):
         rro(*words)
     first, again, other = (call["run"] for call in calls)
     assert first == again != other
-    Warehouse(warehouse).save_settings(first, {})
     rro("run", "--fresh")
     assert calls[-1]["run"] == f"{first}-2"
 
@@ -112,6 +109,14 @@ def test_a_stage_takes_its_run_s_settings_with_flags_on_top(rro: Rro, calls: Cal
     (call,) = calls
     assert (call["flow"], call["run"], call["iteration"]) == ("pairs", "old", 2)
     assert (call["settings"].explore.rollouts, call["settings"].pairs.tau) == (3, 0.3)
+
+
+def test_a_run_begun_with_one_stage_keeps_its_settings_for_the_next(rro: Rro, calls: Calls) -> None:
+    rro("stage", "sft", "--run", "new", "--explore.rollouts", "3")
+    rro("stage", "explore", "--run", "new")
+    rro("run", "--resume", "new")
+    assert [call["flow"] for call in calls] == ["sft", "explore", "pipeline"]
+    assert {call["settings"].explore.rollouts for call in calls} == {3}
 
 
 DRIVER = """
@@ -203,6 +208,8 @@ def test_ctrl_c(tmp_path: Path) -> None:
         == f"rro: stopped; what is finished is kept. To go on: rro run --resume {run} --warehouse {tmp_path}\n"
     )
     assert out.startswith("start: started")
+    resumed = start(tmp_path, "print(_['settings'].explore.rollouts)", "--resume", run)
+    assert resumed.wait(60) == 0
 
 
 def until(condition: Callable[[], bool]) -> None:
