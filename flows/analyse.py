@@ -7,7 +7,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from rro.flows.artifacts import artifact_key, publish_markdown, publish_table
-from rro.flows.common import Context, stage, warehouse_location
+from rro.flows.common import Context, open_context, stage
 from rro.flows.explore import exploration_shards
 from rro.tasks.errors import GateClosed
 from rro.tasks.reporting import analysis, summary
@@ -28,19 +28,22 @@ class Findings:
 
 
 @flow(name="analyse", flow_run_name="analyse {run} iteration {iteration}")
-async def analyse(settings: Settings, run: str, iteration: int = 1, warehouse: str | None = None) -> None:
+async def analyse(
+    run: str, settings: Settings | None = None, iteration: int = 1, warehouse: str | None = None
+) -> None:
     """Work out cost and yield of an exploration, publish them, and open or close the gate.
 
     Args:
-        settings: All settings of the run.
         run: Name of the run.
+        settings: All settings; without them, those the run was started with.
         iteration: The exploration's iteration.
         warehouse: Folder that everything is written to.
 
     Raises:
         GateClosed: with every reason in plain words.
     """
-    context = Context(settings, run, iteration, warehouse_location(warehouse))
+    context = open_context(settings, run, iteration, warehouse)
+    settings = context.settings
     with stage(context, "analyse", "queries", 1) as running:
         found = ask(context)
         verdict = analysis.decide(found.analysis, settings.gate)

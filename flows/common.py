@@ -19,7 +19,7 @@ from rro.tasks.environments.base import Environment, environment_class
 from rro.tasks.errors import UserError
 from rro.tasks.lineage import code_version
 from rro.tasks.progress import Progress, report
-from rro.tasks.settings import Settings
+from rro.tasks.settings import Settings, parse_settings
 from rro.tasks.storage.tables import table
 from rro.tasks.storage.warehouse import Warehouse
 
@@ -75,6 +75,14 @@ class Context:
         if not (folder / "config.json").is_file():
             raise UserError(f"policy {policy}: {folder} is gone; run the pipeline again to train it anew")
         return folder
+
+
+def open_context(settings: Settings | None, run: str, iteration: int, warehouse: str | None) -> Context:
+    """The context of one stage. Without settings, those that the run was started with."""
+    root = warehouse_location(warehouse)
+    if settings is None:
+        settings = parse_settings(Warehouse(root).load_settings(run)["settings"])
+    return Context(settings, run, iteration, root)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from rro.flows.common import Context, Stage, stage, warehouse_location
+from rro.flows.common import Stage, open_context, stage
 from rro.flows.train import publish_policy, trained
 from rro.tasks.errors import UserError
 from rro.tasks.lineage import dpo_key
@@ -10,19 +10,22 @@ from rro.tasks.settings import Settings
 
 
 @flow(name="dpo", flow_run_name="dpo {run} iteration {iteration}")
-async def dpo(settings: Settings, run: str, iteration: int = 1, warehouse: str | None = None) -> str:
+async def dpo(
+    run: str, settings: Settings | None = None, iteration: int = 1, warehouse: str | None = None
+) -> str:
     """Train on the pairs; reference and starting point are the policy that explored.
 
     Args:
-        settings: All settings of the run.
         run: Name of the run.
+        settings: All settings; without them, those the run was started with.
         iteration: The iteration whose pairs are taken.
         warehouse: Folder that everything is written to.
 
     Returns:
         The new policy's name.
     """
-    context = Context(settings, run, iteration, warehouse_location(warehouse))
+    context = open_context(settings, run, iteration, warehouse)
+    settings = context.settings
     parent = context.policy(iteration - 1)
     shard = f"pairs-i{iteration}"
     manifest = context.warehouse.finished(run, shard)

@@ -3,7 +3,7 @@
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from rro.flows.common import Context, Stage, stage, warehouse_location
+from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.engines import policy_on_engine
 from rro.tasks.environments.base import Task
 from rro.tasks.exploration.explore import Pool, choose_tasks
@@ -17,19 +17,22 @@ from rro.tasks.storage.tables import table
 
 
 @flow(name="evaluate", flow_run_name="evaluate {run} iteration {iteration}")
-async def evaluate(settings: Settings, run: str, iteration: int = 0, warehouse: str | None = None) -> str:
+async def evaluate(
+    run: str, settings: Settings | None = None, iteration: int = 0, warehouse: str | None = None
+) -> str:
     """Play the held-out tasks with the policy of an iteration.
 
     Args:
-        settings: All settings of the run.
         run: Name of the run.
+        settings: All settings; without them, those the run was started with.
         iteration: 0 for the SFT policy, k for the policy of the k-th iteration.
         warehouse: Folder that everything is written to.
 
     Returns:
         The key of the evaluation.
     """
-    context = Context(settings, run, iteration, warehouse_location(warehouse))
+    context = open_context(settings, run, iteration, warehouse)
+    settings = context.settings
     name = context.policy(iteration)
     folder = context.policy_folder(name)
     key = evaluate_key(settings, context.environment, name)

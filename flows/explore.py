@@ -8,7 +8,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from rro.flows.artifacts import artifact_key, progress_shown
-from rro.flows.common import Context, Stage, stage, warehouse_location
+from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.engines import policy_on_engine
 from rro.tasks.environments.base import Task
 from rro.tasks.exploration.explore import Pool, choose_tasks, shards_of
@@ -22,19 +22,22 @@ from rro.tasks.storage.tables import table
 
 
 @flow(name="explore", flow_run_name="explore {run} iteration {iteration}")
-async def explore(settings: Settings, run: str, iteration: int = 1, warehouse: str | None = None) -> str:
+async def explore(
+    run: str, settings: Settings | None = None, iteration: int = 1, warehouse: str | None = None
+) -> str:
     """Explore the training tasks with the policy of the iteration before.
 
     Args:
-        settings: All settings of the run.
         run: Name of the run.
+        settings: All settings; without them, those the run was started with.
         iteration: 1 for the exploration by the SFT policy, and so on.
         warehouse: Folder that everything is written to.
 
     Returns:
         The key under which the shards were made.
     """
-    context = Context(settings, run, iteration, warehouse_location(warehouse))
+    context = open_context(settings, run, iteration, warehouse)
+    settings = context.settings
     name = context.policy(iteration - 1)
     folder = context.policy_folder(name)
     key = explore_key(settings, context.environment, name, iteration)

@@ -3,7 +3,7 @@
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from rro.flows.common import Context, Stage, stage, warehouse_location
+from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.explore import exploration_shards
 from rro.tasks.errors import UserError
 from rro.tasks.exploration.pairs import extract
@@ -13,19 +13,22 @@ from rro.tasks.storage.tables import table
 
 
 @flow(name="pairs", flow_run_name="pairs {run} iteration {iteration}")
-async def pairs(settings: Settings, run: str, iteration: int = 1, warehouse: str | None = None) -> str:
+async def pairs(
+    run: str, settings: Settings | None = None, iteration: int = 1, warehouse: str | None = None
+) -> str:
     """Extract preference pairs from an iteration's exploration.
 
     Args:
-        settings: All settings of the run.
         run: Name of the run.
+        settings: All settings; without them, those the run was started with.
         iteration: The exploration's iteration.
         warehouse: Folder that everything is written to.
 
     Returns:
         The key of the pairs.
     """
-    context = Context(settings, run, iteration, warehouse_location(warehouse))
+    context = open_context(settings, run, iteration, warehouse)
+    settings = context.settings
     explored = explore_key(settings, context.environment, context.policy(iteration - 1), iteration)
     key, shard = pairs_key(settings, explored), f"pairs-i{iteration}"
     shards = exploration_shards(context)

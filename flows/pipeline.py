@@ -20,7 +20,7 @@ from rro.flows.pairs import pairs
 from rro.flows.sft import sft
 from rro.tasks.errors import GateClosed
 from rro.tasks.lineage import code_version, run_name
-from rro.tasks.settings import Settings
+from rro.tasks.settings import Settings, load_settings
 from rro.tasks.storage.tables import table
 from rro.tasks.storage.views import rebuild
 from rro.tasks.storage.warehouse import Warehouse
@@ -28,22 +28,23 @@ from rro.tasks.storage.warehouse import Warehouse
 
 @flow(name="pipeline", flow_run_name="pipeline {run}")
 async def pipeline(
-    settings: Settings,
     profile: str = "quickstart",
+    settings: Settings | None = None,
     run: str | None = None,
     warehouse: str | None = None,
 ) -> str:
     """Reward Rising Optimization from expert trajectories to a better policy.
 
     Args:
-        settings: All settings of the run.
-        profile: The profile they come from; it names the run.
+        profile: The profile that the settings come from; it names the run.
+        settings: All settings; without them, the profile's.
         run: Name of a run to go on with; without one, the settings name it.
         warehouse: Folder that everything is written to.
 
     Returns:
         The run's name.
     """
+    settings = settings or load_settings(profile)
     name = run or run_name(profile, settings)
     root = warehouse_location(warehouse)
     store = Warehouse.open(root)
@@ -73,15 +74,15 @@ async def pipeline(
 
 async def stages(settings: Settings, run: str, root: str) -> None:
     """All stages in order. The engine's memory goes back before each training."""
-    await sft(settings, run, 0, root)
-    await evaluate(settings, run, 0, root)
+    await sft(run, settings, 0, root)
+    await evaluate(run, settings, 0, root)
     for iteration in range(1, settings.iterations + 1):
-        await explore(settings, run, iteration, root)
-        await pairs(settings, run, iteration, root)
-        await analyse(settings, run, iteration, root)
+        await explore(run, settings, iteration, root)
+        await pairs(run, settings, iteration, root)
+        await analyse(run, settings, iteration, root)
         close_engine()
-        await dpo(settings, run, iteration, root)
-        await evaluate(settings, run, iteration, root)
+        await dpo(run, settings, iteration, root)
+        await evaluate(run, settings, iteration, root)
 
 
 class RunRecord:

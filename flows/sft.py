@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from rro.flows.common import Context, Stage, stage, warehouse_location
+from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.train import publish_policy, trained
 from rro.tasks.exploration.explore import choose_tasks
 from rro.tasks.exploration.play import Played, demonstrate, played_rows
@@ -21,19 +21,22 @@ EXPERTS = "experts"
 
 
 @flow(name="sft", flow_run_name="sft {run}")
-async def sft(settings: Settings, run: str, iteration: int = 0, warehouse: str | None = None) -> str:
+async def sft(
+    run: str, settings: Settings | None = None, iteration: int = 0, warehouse: str | None = None
+) -> str:
     """Fine-tune the base model on expert trajectories.
 
     Args:
-        settings: All settings of the run.
         run: Name of the run.
+        settings: All settings; without them, those the run was started with.
         iteration: Always 0: the SFT policy is what the first exploration starts from.
         warehouse: Folder that everything is written to.
 
     Returns:
         The policy's name.
     """
-    context = Context(settings, run, 0, warehouse_location(warehouse))
+    context = open_context(settings, run, 0, warehouse)
+    settings = context.settings
     key = sft_key(settings, context.environment)
     name = f"sft-{key}"
     if context.reusable("policy-i0", key) and context.warehouse.policy_path(name).exists():
