@@ -80,9 +80,17 @@ class Context:
 def open_context(settings: Settings | None, run: str, iteration: int, warehouse: str | None) -> Context:
     """The context of one stage. Without settings, those that the run was started with."""
     root = warehouse_location(warehouse)
+    store = Warehouse.open(root)
     if settings is None:
-        settings = parse_settings(Warehouse(root).load_settings(run)["settings"])
+        settings = parse_settings(store.load_settings(run)["settings"])
+    elif run not in store.runs():
+        start_run(store, run, "", settings)
     return Context(settings, run, iteration, root)
+
+
+def start_run(store: Warehouse, run: str, profile: str, settings: Settings) -> None:
+    """Remember what a run was started with, so that it can be gone on with by its name."""
+    store.save_settings(run, {"profile": profile, "settings": settings.model_dump(mode="json")})
 
 
 @dataclass

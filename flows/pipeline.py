@@ -11,7 +11,7 @@ from typing import Any
 from prefect import flow
 
 from rro.flows.analyse import analyse, publish_summary
-from rro.flows.common import warehouse_location
+from rro.flows.common import start_run, warehouse_location
 from rro.flows.dpo import dpo
 from rro.flows.engines import close_engine
 from rro.flows.evaluate import evaluate
@@ -50,7 +50,7 @@ async def pipeline(
     store = Warehouse.open(root)
     with store.lock(name):
         store.sweep(name)
-        store.save_settings(name, {"profile": profile, "settings": settings.model_dump(mode="json")})
+        start_run(store, name, profile, settings)
         record = RunRecord(store, name, profile, settings)
         record.status("running")
         try:
