@@ -23,7 +23,7 @@ demo: $(INSTALLED) ## Run the whole pipeline on the bundled shop and print what 
 
 demo-seeds: $(INSTALLED) ## The same with three seeds (SEEDS="0 1 2"), one after the other
 	for seed in $(SEEDS); do $(BIN)/rro run --profile quickstart --seed $$seed || exit; done
-	$(BIN)/rro runs
+	$(BIN)/rro query gain-over-seeds
 
 test: $(INSTALLED) ## Fast tests first, then the slow ones with real models and whole chains
 	$(BIN)/python -m pytest -m "not slow"

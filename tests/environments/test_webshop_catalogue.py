@@ -46,7 +46,7 @@ def test_it_has_the_sizes_it_promises(bundled: Catalogue) -> None:
     goals = Counter(goal.split for goal in bundled.goals)
     assert len(bundled.products) == 900
     assert len({product.category for product in bundled.products}) == 18
-    assert goals == {"train": 2520, "validation": 360, "test": 720}
+    assert goals == {"train": 5040, "validation": 720, "test": 1440}
     assert all(len(product.options) <= 3 for product in bundled.products)
     assert all(3 <= len(values) <= 6 for product in bundled.products for values in product.options.values())
     assert 40 <= sum(" to " in product.price_text for product in bundled.products) <= 120

@@ -3,7 +3,7 @@
     python -m rro.tasks.environments.webshop.generate --seed 0 --out data/webshop
 
 Eighteen categories of five kinds; of each kind, ten products: five pairs of attributes, each once cheap and
-once dear, so that a page of results holds siblings that differ in what an instruction asks for. Four goals a
+once dear, so that a page of results holds siblings that differ in what an instruction asks for. Eight goals a
 product. Per kind, seven products go to train, one to validation, two to test.
 """
 
@@ -28,7 +28,7 @@ from rro.tasks.environments.webshop.lexicon import (
 Row = dict[str, Any]
 
 PAIRS = 5
-GOALS_PER_PRODUCT = 4
+GOALS_PER_PRODUCT = 8
 SPLIT_OF_KIND = ("train",) * 7 + ("validation",) + ("test",) * 2
 RANGE_SHARE = 0.08
 """Share of products whose price is a range."""
@@ -140,9 +140,9 @@ def _all_goals(products: list[Row], prices: dict[str, float], random: Random) ->
     goals: list[Row] = []
     for row in products:
         for wish in range(GOALS_PER_PRODUCT):
-            goal = _goal(row, prices[row["asin"]], wish, random)
+            goal = _goal(row, prices[row["asin"]], wish % 4, random)
             while goal["instruction_text"] in taken:
-                goal = _goal(row, prices[row["asin"]], wish, random)
+                goal = _goal(row, prices[row["asin"]], wish % 4, random)
             taken.add(goal["instruction_text"])
             goals.append(goal)
     random.shuffle(goals)
