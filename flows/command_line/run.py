@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import signal
 import traceback
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from rro.flows.command_line.capture import captured
 from rro.flows.command_line.flags import overrides, takes_settings
 from rro.flows.command_line.look import Folder
 from rro.flows.command_line.output import stdout
+from rro.flows.command_line.server import start_server
 from rro.tasks.errors import UserError
 from rro.tasks.lineage import run_name
 from rro.tasks.preflight import check_run
@@ -139,6 +141,9 @@ def perform(
     if name not in store.runs():
         # Before anything slow, so that a run stopped in its first second can be resumed.
         store.save_settings(name, {"profile": profile, "settings": settings.model_dump(mode="json")})
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # Not under nohup.
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     with captured(log) as screen, explained(log, again), shown(screen):
         asyncio.run(work())
 
@@ -159,6 +164,7 @@ def explained(log: Path, again: str) -> Iterator[None]:
 
 def flow(name: str) -> Callable[..., Work]:
     """The flow of a stage, or `pipeline`. Loaded late: Prefect takes seconds, and the bars are up by then."""
+    start_server()
     loaded: Callable[..., Work] = getattr(import_module(f"rro.flows.{name}"), name)
     return loaded
 

@@ -70,7 +70,13 @@ async def _train(job: Job, launcher: list[str], logged: Logged) -> None:
     command = [*(launcher or [sys.executable]), "-m", f"rro.tasks.training.{job.stage}", str(job_file)]
     with (job.work / OUTPUT).open("ab") as output:
         child = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=_environment()
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=_environment(),
+            # A terminal's Ctrl-C would end the child too, and the run would look failed, not interrupted.
+            start_new_session=True,
         )
     try:
         await _follow(child, job.work / LOG, logged)
