@@ -4,10 +4,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from rro.tasks.process import prepare_environment
+
+if TYPE_CHECKING:
+    from tests.flows.mini import Ran
 
 prepare_environment(base="tiny")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,3 +38,19 @@ def prefect_server() -> Iterator[None]:
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         yield
+
+
+@pytest.fixture(scope="session")
+def plugin() -> None:
+    """An environment of another package, which the mini profile acts in."""
+    from tests.flows.mini import install_plugin
+
+    install_plugin()
+
+
+@pytest.fixture(scope="session")
+def finished(prefect_server: None, plugin: None, tmp_path_factory: pytest.TempPathFactory) -> "Ran":
+    """The mini profile's pipeline, run once; whoever changes its warehouse takes a copy."""
+    from tests.flows.mini import mini, run_pipeline
+
+    return run_pipeline(tmp_path_factory.mktemp("finished") / "warehouse", mini())

@@ -12,7 +12,7 @@ from rro.tasks.training.job import Job, run_job
 TINY = TinyModelSettings(hidden_size=64, layers=2, intermediate_size=128, vocabulary=400, context=256)
 COLORS = ("red", "blue", "green", "white", "black")
 THINGS = ("mug", "tent", "lamp", "chair", "scarf", "kettle", "carpet", "pillow")
-UPDATES = 60
+UPDATES = 40
 """Of every SFT job here: five a pass over the data."""
 
 
@@ -55,7 +55,7 @@ def texts() -> list[str]:
 
 def sft_job(folder: Path, base: Path, rows: list[dict[str, Any]] | None = None, **changes: Any) -> Job:
     """SFT of `base` on one thread; `folder / "policy"` is what it makes."""
-    settings = {"epochs": 12, "batch_size": 8, "learning_rate": 5e-3, "threads": 1, "checkpoints": 12}
+    settings = {"epochs": 8, "batch_size": 8, "learning_rate": 5e-3, "threads": 1, "checkpoints": 8}
     dataset = folder / "sft.parquet"
     write_dataset(dialogues() if rows is None else rows, dataset)
     return Job(
@@ -76,7 +76,7 @@ def base_job(folder: Path, **changes: Any) -> Job:
 
 def dpo_job(folder: Path, base: Path, **changes: Any) -> Job:
     """DPO on one thread."""
-    settings = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "threads": 1, "checkpoints": 1}
+    settings = {"epochs": 4, "batch_size": 8, "learning_rate": 2e-3, "threads": 1, "checkpoints": 1}
     dataset = folder / "dpo.parquet"
     write_dataset(preferences(), dataset)
     return Job(
