@@ -155,8 +155,6 @@ class ExploreSettings(Group):
     comparator: Literal[">", ">="] = ">"
     first_reference: Literal["rollouts", "zero"] = "rollouts"
     """Reference of the first step: mean outcome of m rollouts from the empty prefix, or 0."""
-    scorer: Literal["policy", "sft"] = "policy"
-    """Who rolls out: the exploring policy, or the first iteration's SFT policy."""
     contrast: bool = False
     """Draw one more candidate where the first one already rises, so that a pair can follow."""
     in_flight: int = Field(128, ge=1)

@@ -1,5 +1,6 @@
 """Every named query against answers worked out by hand from `little.py`."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ from scipy.stats import binomtest
 
 from rro.tasks.errors import UserError
 from rro.tasks.storage.queries import list_queries, parse_query, run_query
+from rro.tasks.storage.tables import table
 from rro.tasks.storage.views import connect
 from rro.tasks.storage.warehouse import Warehouse
+from tests.storage.little import START, build, row
 
 WHO = {"iteration": 1, "strategy": "rising"}
 # SciPy's Wilson intervals for 2 of 3, 2 of 2 and 0 of 1.
@@ -126,6 +129,33 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
             (1.0, 1, 0.0, 0.25, 1, 0),
         ]
     ],
+    "gain-over-seeds": [
+        {
+            "temperature": 0.0,
+            "seed": seed,
+            "tasks": 4,
+            "reward_before": 0.5,
+            "reward_after": 0.75,
+            # Gains 0.5, 0, 0, 0.5: deviation sqrt(1 / 12), over sqrt(4) tasks.
+            "gain": 0.25,
+            "gain_low": 0.25 - 1.96 * (1 / 48) ** 0.5,
+            "gain_high": 0.25 + 1.96 * (1 / 48) ** 0.5,
+        }
+        for seed in ("0", "all")
+    ]
+    + [
+        {
+            "temperature": 1.0,
+            "seed": seed,
+            "tasks": 1,
+            "reward_before": 0.0,
+            "reward_after": 0.25,
+            "gain": 0.25,
+            "gain_low": None,
+            "gain_high": None,
+        }
+        for seed in ("0", "all")
+    ],
     "stage-times": [
         {"iteration": i, "stage": s, "seconds": t, "share": t / 80, "peak_memory_mib": m}
         for i, s, t, m in [
@@ -177,6 +207,27 @@ def test_named_query_answers_for_the_latest_run(little: Warehouse, name: str) ->
 def test_named_query_answers_for_the_run_that_is_asked_for(little: Warehouse) -> None:
     (row,) = run_query(connect(little), "exploration-cost", run="early").to_pylist()
     assert (row["tasks"], row["candidates"], row["rollouts"], row["seconds"]) == (1, 1, 1, None)
+
+
+def test_gain_over_seeds_counts_a_task_once_and_leaves_other_settings_out(tmp_path: Path) -> None:
+    warehouse = build(tmp_path)
+    for run, seed, rewards in [("one", 1, (0.0, 1.0)), ("two", 2, (0.5, 1.0)), ("other", 3, (0.0, 0.0))]:
+        settings = {"seed": seed, "explore": {"rollouts": 9 if run == "other" else 2}}
+        started = {"settings": json.dumps(settings), "seed": seed, "run": run}
+        record = row("runs", profile="p", started_at=START, **started)
+        episodes = [
+            row("episodes", run=run, stage="evaluate", policy=policy, temperature=0.0, task="h", episode=policy,
+                outcome=reward, success=False, steps=1)
+            for policy, reward in zip(("p-sft", "a-dpo"), rewards, strict=True)
+        ]  # fmt: skip
+        tables = {"runs": table("runs", [record]), "episodes": table("episodes", episodes)}
+        warehouse.publish(run, "all", tables)
+    gains = run_query(connect(warehouse), "gain-over-seeds", "one").to_pylist()
+    assert [(one["seed"], one["tasks"], one["gain"]) for one in gains] == [
+        ("1", 1, 1.0),
+        ("2", 1, 0.5),
+        ("all", 1, 0.75),
+    ]
 
 
 def test_cost_per_pair_is_empty_where_no_pair_was_kept(little: Warehouse) -> None:
