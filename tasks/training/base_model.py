@@ -1,7 +1,7 @@
 """The model to start from: a folder or a Hugging Face name, or a small Llama built from nothing.
 
 The tiny model (1 to 6 M parameters) proves the machinery on two cores. Its tokenizer is a byte-level BPE
-trained on expert text, in which a bracketed marker such as `[SEP]` with its blanks is one token.
+trained on expert text, in which a word is the same token wherever it stands.
 """
 
 import os
@@ -23,9 +23,13 @@ CHAT_TEMPLATE = (
 )
 """ChatML with generation marks, by which TRL finds the agent's turns."""
 
-PIECES = r" ?\[[A-Z]{2,}\] ?|[A-Z][0-9][A-Z]+| ?[A-Za-z]+| ?[0-9]{1,2}| ?[^\sA-Za-z0-9]|\s+"
-"""Where the BPE never merges across: markers with their blanks, the letters of a catalogue number, words, pairs
-of digits, signs, blanks. A word on a page and in the click on it is then the same token."""
+PIECES = r" ?\[[A-Z]{2,}\]| ?[A-Z][0-9][A-Z]+| ?[A-Za-z]+| ?[0-9]{1,2}| ?[^\sA-Za-z0-9]|\s+"
+"""Where the BPE never merges across: markers such as ` [SEP]`, the letters of a catalogue number, words with the
+blank before them, pairs of digits, signs, blanks."""
+
+CALL = r"(?<=[a-z])\["
+"""The bracket of an action such as `click[red]`. It is read as `click[ red]`, so that ` red` in the instruction,
+on the page and in the action are one token, and choosing an option is copying it."""
 
 HEAD_SIZE = 32
 """Size of an attention head, the smallest that vLLM's CPU kernels take: four heads learn to copy, two do not."""
@@ -64,17 +68,18 @@ def build_tiny(folder: Path, texts: Iterable[str], settings: TinyModelSettings, 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
     """A byte-level BPE with ChatML's special tokens and template."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
+    bpe.normalizer = normalizers.Replace(Regex(CALL), "[ ")
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    bpe.decoder = decoders.ByteLevel()
+    bpe.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace("[ ", "[")])
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=[PAD, START, END],
