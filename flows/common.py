@@ -4,7 +4,6 @@ A stage asks `Context.reusable` first, works, and publishes shards with the key 
 `stages` say how long it took.
 """
 
-import os
 import resource
 import time
 from collections.abc import Iterator
@@ -18,17 +17,11 @@ from typing import Any
 from rro.tasks.environments.base import Environment, environment_class
 from rro.tasks.errors import UserError
 from rro.tasks.lineage import code_version
+from rro.tasks.process import warehouse_root
 from rro.tasks.progress import Progress, report
 from rro.tasks.settings import Settings, parse_settings
 from rro.tasks.storage.tables import table
 from rro.tasks.storage.warehouse import Warehouse
-
-DEFAULT_WAREHOUSE = "data/warehouse"
-
-
-def warehouse_location(given: str | None = None) -> str:
-    """The warehouse asked for, else `RRO_WAREHOUSE`, else `data/warehouse` below the current folder."""
-    return given or os.environ.get("RRO_WAREHOUSE") or DEFAULT_WAREHOUSE
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,7 @@ class Context:
 
 def open_context(settings: Settings | None, run: str, iteration: int, warehouse: str | None) -> Context:
     """The context of one stage. Without settings, those that the run was started with."""
-    root = warehouse_location(warehouse)
+    root = warehouse_root(warehouse)
     store = Warehouse.open(root)
     if settings is None:
         settings = parse_settings(store.load_settings(run)["settings"])

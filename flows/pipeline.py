@@ -11,7 +11,7 @@ from typing import Any
 from prefect import flow
 
 from rro.flows.analyse import analyse, publish_summary
-from rro.flows.common import start_run, warehouse_location
+from rro.flows.common import start_run
 from rro.flows.dpo import dpo
 from rro.flows.engines import close_engine
 from rro.flows.evaluate import evaluate
@@ -20,6 +20,8 @@ from rro.flows.pairs import pairs
 from rro.flows.sft import sft
 from rro.tasks.errors import GateClosed
 from rro.tasks.lineage import code_version, run_name
+from rro.tasks.preflight import check_run
+from rro.tasks.process import warehouse_root
 from rro.tasks.settings import Settings, load_settings
 from rro.tasks.storage.tables import table
 from rro.tasks.storage.views import rebuild
@@ -45,8 +47,9 @@ async def pipeline(
         The run's name.
     """
     settings = settings or load_settings(profile)
+    check_run(settings)
     name = run or run_name(profile, settings)
-    root = warehouse_location(warehouse)
+    root = warehouse_root(warehouse)
     store = Warehouse.open(root)
     with store.lock(name):
         store.sweep(name)

@@ -6,6 +6,7 @@ made from. A stage whose key matches a finished result's reuses it; any other va
 
 import functools
 import hashlib
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from rro.tasks.settings import Settings, TrainingSettings, digest
 MACHINE_ONLY = {"launcher", "checkpoints", "in_flight", "max_num_seqs", "kv_cache_gib", "attempts"}
 """Settings that say how a machine does the work, not what comes out."""
 
+BESIDE = {"reporting", "doctor.py", "preflight.py", "process.py", "progress.py"}
+"""Sources that no result depends on."""
+
 
 @functools.cache
 def code_version() -> str:
@@ -23,14 +27,14 @@ def code_version() -> str:
     folder = Path(__file__).parent
     sources = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
-        if not path.is_relative_to(folder / "reporting"):
+        if path.relative_to(folder).parts[0] not in BESIDE:
             sources.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{version('rro')}+{sources.hexdigest()[:8]}"
 
 
 def run_name(profile: str, settings: Settings) -> str:
     """The run that these settings with this code are: repeating a command goes on with its run."""
-    stem = Path(profile).stem.lower().replace("_", "-")
+    stem = re.sub(r"[^a-z0-9]+", "-", Path(profile).stem.lower()).strip("-") or "run"
     return f"{stem}-{digest([settings.digest(), code_version()])[:8]}"
 
 

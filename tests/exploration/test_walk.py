@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rro.tasks.exploration.pairs import extract
 from rro.tasks.exploration.rows import Origin, walk_rows
 from rro.tasks.exploration.seeds import seed_for
@@ -80,7 +81,9 @@ R, L, U = ("right", 0.25), ("left", 0.75), ("up", 0.5)
         pytest.param(["1"], {}, ([("1", 1.0)], "rose", "1"), id="an ending action is worth its outcome"),
         pytest.param(["grab", "1"], {}, ([("grab", 0.25), ("1", 1.0)], "rose", "1"), id="ending low does not rise"),
         pytest.param(
-            [" left ", "left"], {"epsilon": 1.0}, ([(" left ", 0.75), ("left", 0.75), (" left ", 0.75)], "cap", " left "),
+            [" left ", "left"],
+            {"epsilon": 1.0},
+            ([(" left ", 0.75), ("left", 0.75), (" left ", 0.75)], "cap", " left "),
             id="a duplicate is counted and keeps its twin's value",
         ),
         pytest.param([FAILS, "left"], {}, ([], "failed", None), id="a failed draw ends the step"),

@@ -21,7 +21,8 @@ def flow_of(deployment: dict[str, Any]) -> Any:
 def test_a_deployment_names_a_flow_and_parameters_that_it_takes(deployment: dict[str, Any]) -> None:
     known = inspect.signature(flow_of(deployment).fn).parameters
     assert set(deployment.get("parameters", {})) <= set(known)
-    assert deployment["description"] and deployment["tags"]
+    assert deployment["description"]
+    assert deployment["tags"]
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["entrypoint"])
