@@ -13,7 +13,7 @@ TINY = TinyModelSettings(hidden_size=64, layers=2, intermediate_size=128, vocabu
 COLORS = ("red", "blue", "green", "white", "black")
 THINGS = ("mug", "tent", "lamp", "chair", "scarf", "kettle", "carpet", "pillow")
 UPDATES = 40
-"""Of every SFT job here: five a pass over the data."""
+"""Of every SFT job here: five an epoch; a checkpoint every six, so in the middle of one."""
 
 
 def dialogues(count: int = 40) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def texts() -> list[str]:
 
 def sft_job(folder: Path, base: Path, rows: list[dict[str, Any]] | None = None, **changes: Any) -> Job:
     """SFT of `base` on one thread; `folder / "policy"` is what it makes."""
-    settings = {"epochs": 8, "batch_size": 8, "learning_rate": 5e-3, "threads": 1, "checkpoints": 8}
+    settings = {"epochs": 8, "batch_size": 8, "learning_rate": 5e-3, "threads": 1, "checkpoints": 6}
     dataset = folder / "sft.parquet"
     write_dataset(dialogues() if rows is None else rows, dataset)
     return Job(
