@@ -19,7 +19,8 @@ from tests.flows.mini import PROFILE, Ran, Row, mini, run_pipeline
 
 pytestmark = pytest.mark.slow
 
-HELD_OUT, EXPLORED, EXPERTS = 8, 6, 40
+HELD_OUT, EXPLORED, EXPERTS = 8, 8, 40
+UPDATES = {"base": 10, "sft": 30}
 WHAT_EXPLORATION_FOUND = ("candidates", "rollouts", "pairs")
 
 
@@ -94,7 +95,7 @@ def test_training_logs_are_kept_by_policy(finished: Ran) -> None:
     for row in made.values():
         steps = [entry["step"] for entry in finished.rows("training_log") if entry["policy"] == row["policy"]]
         assert steps == sorted(set(steps))
-        assert len(steps) == (10 if row["stage"] != "dpo" else -(-row["dataset_rows"] // 4))
+        assert len(steps) == UPDATES.get(row["stage"], -(-row["dataset_rows"] // 4))
     margins = [dict(entry["metrics"]) for entry in finished.rows("training_log") if entry["stage"] == "dpo"]
     assert all("rewards/margins" in metrics for metrics in margins)
 
@@ -153,7 +154,7 @@ def test_the_second_iteration_explores_other_tasks_with_the_first_one_s_policy(
     run_pipeline(again.warehouse.root, mini(iterations=2), finished.run)
     new = changed(before, again.generations())
     assert new == {
-        *(f"explore-i2-0000{n}" for n in range(3)),
+        *(f"explore-i2-0000{n}" for n in range(4)),
         "pairs-i2",
         "policy-i2",
         "evaluate-i2-t0",

@@ -106,7 +106,7 @@ def test_a_deleted_policy_is_named(with_policy: Path) -> None:
 
 def test_pairs_wait_for_every_shard(with_policy: Path) -> None:
     assert refusal(pairs, with_policy) == (
-        "run r: 3 of 3 shards of iteration 1 are not explored yet (explore-i1-00000, ...); "
+        "run r: 4 of 4 shards of iteration 1 are not explored yet (explore-i1-00000, ...); "
         "finish them first: rro stage explore --run r --iteration 1"
     )
 
