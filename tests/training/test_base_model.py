@@ -37,8 +37,17 @@ def test_any_text_comes_back_from_the_tokenizer(text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_a_marker_with_its_blanks_is_one_token() -> None:
-    assert len(train_tokenizer(TEXTS, 400).encode(" [SEP] ")) == 1
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        (" [SEP]", [" [SEP]"]),
+        (" a red mug", [" a", " red", " mug"]),
+        ("click[red]", ["click", "[", " red", "]"]),
+    ],
+)
+def test_markers_and_words_are_one_token_wherever_they_stand(text: str, pieces: list[str]) -> None:
+    tokenizer = train_tokenizer(TEXTS, 400)
+    assert [tokenizer.decode([token]) for token in tokenizer.encode(text)] == pieces
 
 
 @pytest.mark.parametrize("name", ["./missing", "/missing/model", "a/b/c", "~/no-such-model-folder"])
