@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +17,8 @@ from prefect.artifacts import (
 )
 
 from rro.tasks.progress import Progress, listening
+
+log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 3.0
 
@@ -42,13 +45,21 @@ async def progress_shown(key: str, description: str) -> AsyncIterator[None]:
             updates.cancel()
             with suppress(asyncio.CancelledError):
                 await updates
-    await aupdate_progress_artifact(artifact, progress=100.0)
+    await _set_progress(artifact, 100.0)
 
 
 async def _update(artifact: Any, newest: list[float]) -> None:
     while True:
         await asyncio.sleep(EVERY_SECONDS)
-        await aupdate_progress_artifact(artifact, progress=newest[0])
+        await _set_progress(artifact, newest[0])
+
+
+async def _set_progress(artifact: Any, progress: float) -> None:
+    """An exploration must not fail because its progress could not be shown."""
+    try:
+        await aupdate_progress_artifact(artifact, progress=progress)
+    except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
+        log.warning("progress was not shown: %s", error)
 
 
 async def publish_table(key: str, rows: list[dict[str, Any]], description: str) -> None:

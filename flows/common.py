@@ -4,6 +4,7 @@ A stage asks `Context.reusable` first, works, and publishes shards with the key 
 `stages` say how long it took.
 """
 
+import logging
 import resource
 import time
 from collections.abc import Iterator
@@ -21,7 +22,10 @@ from rro.tasks.process import warehouse_root
 from rro.tasks.progress import Progress, report
 from rro.tasks.settings import Settings, parse_settings
 from rro.tasks.storage.tables import table
+from rro.tasks.storage.views import rebuild
 from rro.tasks.storage.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,14 @@ def start_run(store: Warehouse, run: str, profile: str, settings: Settings) -> N
     store.save_settings(run, {"profile": profile, "settings": settings.model_dump(mode="json")})
 
 
+def refresh_views(store: Warehouse) -> None:
+    """Write `analytics.duckdb` anew. Another run's damaged part must not take this run's result, so it is logged."""
+    try:
+        rebuild(store)
+    except UserError as error:
+        log.warning("analytics.duckdb was not rebuilt: %s", error)
+
+
 @dataclass
 class Stage:
     """A stage under way: reports its progress and, at the end, its row in `stages`."""
@@ -129,15 +141,17 @@ class Stage:
 
 @contextmanager
 def stage(context: Context, name: str, unit: str, total: float, key: str = "") -> Iterator[Stage]:
-    """Run a stage: report its start and, however it ends, leave its row in `stages`.
+    """Run a stage: report its start and, unless the process is killed, leave its row in `stages`.
 
     A stage that is taken up again has a row a session; rows of sessions under another key go.
     """
     running = Stage(context, name, unit, total)
     prefix = f"stage-{name}-i{context.iteration}-"
-    earlier = context.warehouse.shards(context.run, prefix)
-    for manifest in earlier:
-        if manifest.facts.get("key") != key:
+    number = 1
+    for manifest in context.warehouse.shards(context.run, prefix):
+        if manifest.facts.get("key") == key:
+            number = 1 + int(manifest.shard.rpartition("-")[2])
+        else:
             context.warehouse.discard(context.run, manifest.shard)
     running.progress(0)
     try:
@@ -145,10 +159,11 @@ def stage(context: Context, name: str, unit: str, total: float, key: str = "") -
     finally:
         context.warehouse.publish(
             context.run,
-            f"{prefix}{len(earlier) + 1:03d}",
+            f"{prefix}{number:03d}",
             {"stages": table("stages", [running.row()])},
             {"key": key, "code_version": code_version()},
         )
+        refresh_views(context.warehouse)
 
 
 def _peak_memory_mib() -> float:

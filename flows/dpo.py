@@ -1,8 +1,10 @@
 """Stage dpo: preference training on an iteration's pairs. Writes the iteration's policy."""
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from prefect import flow
 
-from rro.flows.common import Stage, open_context, stage
+from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.train import publish_policy, trained
 from rro.tasks.errors import UserError
 from rro.tasks.lineage import dpo_key
@@ -40,7 +42,7 @@ async def dpo(
         Stage(context, "dpo", "updates", 1).finish(f"reused {name}")
         return name
     with stage(context, "dpo", "updates", 1, key) as running:
-        pairs = context.warehouse.read("pairs", run, shard)
+        pairs = pairs_of(context, shard, parent)
         rows = pairs.select(["pair", "prompt", "chosen", "rejected"]).to_pylist()
         if not rows:
             raise UserError(f"run {run}: iteration {iteration} has no pairs, so there is nothing to train on")
@@ -49,3 +51,15 @@ async def dpo(
         publish_policy(context, name, key, "dpo", parent, shard, len(rows), log)
         running.finish(f"{name} on {len(rows)} pairs")
     return name
+
+
+def pairs_of(context: Context, shard: str, policy: str) -> pa.Table:
+    """The iteration's pairs; `UserError` where another policy than the one to train drew them."""
+    rows = context.warehouse.read("pairs", context.run, shard)
+    rows = rows.filter(pc.equal(rows["iteration"], context.iteration))
+    if set(rows["policy"].to_pylist()) - {policy}:
+        raise UserError(
+            f"run {context.run}: the pairs of iteration {context.iteration} are another policy's than {policy}; "
+            f"make them anew: rro stage explore, then rro stage pairs, --run {context.run}"
+        )
+    return rows

@@ -6,6 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.engines import policy_on_engine
 from rro.tasks.environments.base import Task
+from rro.tasks.errors import StageFailed
 from rro.tasks.exploration.explore import Pool, choose_tasks
 from rro.tasks.exploration.play import Played, play, played_rows
 from rro.tasks.exploration.policy import Policy
@@ -84,6 +85,12 @@ async def evaluate_shard(
         finished = await pool.shard(shard)
     finally:
         pool.cancel()
+    failed = [episode.task.id for episode in finished if episode.ended == "failed"]
+    if failed:
+        raise StageFailed(
+            f"evaluate: the engine gave no answer in {len(failed)} of {len(finished)} episodes ({failed[0]}, ...), "
+            "and a failure is not a reward of 0; run the same command again, or raise engine.attempts"
+        )
     origin = Origin(context.run, context.iteration, "evaluate", policy.name, context.environment.name, "")
     rows = played_rows(finished, origin, "evaluate", temperature)
     tables = {name: table(name, listed) for name, listed in rows.items()}

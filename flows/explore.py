@@ -44,6 +44,9 @@ async def explore(
     shards = exploration_shards(context)
     owed = {shard: tasks for shard, tasks in shards.items() if not context.reusable(shard, key)}
     tasks = sum(len(listed) for listed in shards.values())
+    for old in context.warehouse.shards(run, f"explore-i{iteration}-"):
+        if old.shard not in shards:
+            context.warehouse.discard(run, old.shard)
     if not owed:
         Stage(context, "explore", "tasks", tasks).finish(f"reused {len(shards)} shards")
         return key

@@ -11,7 +11,7 @@ from typing import Any
 from prefect import flow
 
 from rro.flows.analyse import analyse, publish_summary
-from rro.flows.common import start_run
+from rro.flows.common import refresh_views, start_run
 from rro.flows.dpo import dpo
 from rro.flows.engines import close_engine
 from rro.flows.evaluate import evaluate
@@ -24,7 +24,6 @@ from rro.tasks.preflight import check_run
 from rro.tasks.process import warehouse_root
 from rro.tasks.settings import Settings, load_settings
 from rro.tasks.storage.tables import table
-from rro.tasks.storage.views import rebuild
 from rro.tasks.storage.warehouse import Warehouse
 
 
@@ -67,10 +66,11 @@ async def pipeline(
         except Exception as error:
             record.status("failed", f"{type(error).__name__}: {error}")
             raise
+        else:
+            record.status("finished")
         finally:
             close_engine()
-            rebuild(store)
-        record.status("finished")
+            refresh_views(store)
         await publish_summary(store, name)
     return name
 

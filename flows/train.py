@@ -8,10 +8,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rro.flows.common import Context, Stage
+from rro.tasks.files import file_digest
 from rro.tasks.lineage import code_version
 from rro.tasks.settings import TrainingSettings
 from rro.tasks.storage.tables import table
-from rro.tasks.training.datasets import file_digest, write_dataset
+from rro.tasks.training.datasets import write_dataset
 from rro.tasks.training.job import Job, run_job
 
 PLAIN = {"step", "steps", "epoch", "loss", "learning_rate", "grad_norm"}

@@ -8,27 +8,40 @@ import functools
 import hashlib
 import re
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from rro.tasks.environments.base import Environment
+from rro.tasks.files import file_digest
 from rro.tasks.settings import Settings, TrainingSettings, digest
 
 MACHINE_ONLY = {"launcher", "checkpoints", "in_flight", "max_num_seqs", "kv_cache_gib", "attempts"}
 """Settings that say how a machine does the work, not what comes out."""
 
-BESIDE = {"reporting", "doctor.py", "preflight.py", "process.py", "progress.py"}
+WEIGHTS = {".json", ".safetensors", ".bin"}
+BESIDE = {
+    "reporting",
+    "doctor.py",
+    "preflight.py",
+    "process.py",
+    "progress.py",
+    "command_line",
+    "cli.py",
+    "artifacts.py",
+    "analyse.py",
+}
 """Sources that no result depends on."""
 
 
 @functools.cache
 def code_version() -> str:
     """The package's version and a digest of the sources that results depend on."""
-    folder = Path(__file__).parent
     sources = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        if path.relative_to(folder).parts[0] not in BESIDE:
-            sources.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    for folder in (Path(__file__).parent, Path(str(files("rro.flows")))):
+        for path in sorted(folder.rglob("*.py")):
+            if path.relative_to(folder).parts[0] not in BESIDE:
+                sources.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{version('rro')}+{sources.hexdigest()[:8]}"
 
 
@@ -46,7 +59,7 @@ def environment_key(settings: Settings, environment: Environment) -> str:
 def experts_key(settings: Settings, environment: Environment) -> str:
     """Key of the demonstrations."""
     experts = settings.experts.model_dump(mode="json")
-    return _key(environment_key(settings, environment), experts, settings.seed)
+    return _key(environment_key(settings, environment), experts, settings.explore.split, settings.seed)
 
 
 def base_key(settings: Settings, environment: Environment) -> str:
@@ -59,7 +72,7 @@ def base_key(settings: Settings, environment: Environment) -> str:
 def sft_key(settings: Settings, environment: Environment) -> str:
     """Key of the SFT policy."""
     tiny = settings.policy.base == "tiny"
-    base = base_key(settings, environment) if tiny else settings.policy.base
+    base = base_key(settings, environment) if tiny else _model_key(settings.policy.base)
     return _key(experts_key(settings, environment), base, _training(settings.sft), settings.seed)
 
 
@@ -87,6 +100,14 @@ def evaluate_key(settings: Settings, environment: Environment, policy: str) -> s
     evaluate = settings.evaluate.model_dump(mode="json", exclude={"resamples"})
     engine = _relevant(settings.engine.model_dump(mode="json"))
     return _key(environment_key(settings, environment), policy, evaluate, engine, settings.seed)
+
+
+def _model_key(base: str) -> Any:
+    """A hub name, or what a model's folder holds: a model trained anew in place is another model."""
+    folder = Path(base).expanduser()
+    if not folder.is_dir():
+        return base
+    return [(path.name, file_digest(path)) for path in sorted(folder.iterdir()) if path.suffix in WEIGHTS]
 
 
 def _training(settings: TrainingSettings) -> dict[str, Any]:

@@ -14,6 +14,9 @@ def check_run(settings: Settings) -> None:
     environment = kind(kind.Options.model_validate(settings.environment.options))
     check_split(environment, "explore.split", settings.explore.split)
     check_split(environment, "evaluate.split", settings.evaluate.split)
+    check_count(environment, settings.explore.split, "experts.tasks", settings.experts.tasks)
+    check_count(environment, settings.explore.split, "explore.tasks", settings.explore.tasks)
+    check_count(environment, settings.evaluate.split, "evaluate.tasks", settings.evaluate.tasks)
 
 
 def check_split(environment: Environment, key: str, split: str) -> None:
@@ -23,3 +26,10 @@ def check_split(environment: Environment, key: str, split: str) -> None:
         raise UserError(f"{key} = {split!r}: {environment.name} has no such split; known: {known}")
     if not environment.tasks(split):
         raise UserError(f"{key} = {split!r}: this split of {environment.name} has no tasks")
+
+
+def check_count(environment: Environment, split: str, key: str, count: int) -> None:
+    """Refuse more tasks than a split holds."""
+    held = len(environment.tasks(split))
+    if count > held:
+        raise UserError(f"{key} = {count}: split {split!r} of {environment.name} has only {held} tasks")

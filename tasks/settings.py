@@ -100,6 +100,14 @@ class TrainingSettings(Group):
     launcher: list[str] = Field(default_factory=list)
     """Words before `-m`: empty runs Python itself, `["accelerate", "launch"]` runs on many devices."""
 
+    @model_validator(mode="after")
+    def _micro_batches_fill_the_batch(self) -> "TrainingSettings":
+        if self.micro_batch_size and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size = {self.micro_batch_size} must divide batch_size = {self.batch_size}"
+            )
+        return self
+
 
 class PretrainingSettings(TrainingSettings):
     """How the tiny model learns to read: next-token loss on every token of the demonstrations."""
@@ -222,6 +230,21 @@ class Settings(Group):
     def _expert_fits(self) -> "Settings":
         options = environment_class(self.environment.name).ExpertOptions
         check_options(options, self.experts.options, "experts.options")
+        return self
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> "Settings":
+        engine, tiny = self.engine, self.policy.tiny
+        if engine.max_tokens >= engine.max_model_len:
+            raise UserError(
+                f"engine.max_tokens = {engine.max_tokens}: must be less than engine.max_model_len = "
+                f"{engine.max_model_len}, or no prompt fits"
+            )
+        if self.policy.base == "tiny" and engine.max_model_len > tiny.context:
+            raise UserError(
+                f"engine.max_model_len = {engine.max_model_len}: the tiny model reads at most "
+                f"policy.tiny.context = {tiny.context} tokens"
+            )
         return self
 
     def digest(self) -> str:

@@ -32,7 +32,9 @@ class Pool(Generic[Result]):
 
     async def shard(self, name: str) -> list[Result]:
         """The results of one shard, in task order, and forget them."""
-        return await asyncio.gather(*self._running.pop(name))
+        results = await asyncio.gather(*self._running[name])
+        del self._running[name]
+        return results
 
     def cancel(self) -> None:
         """End what still runs."""

@@ -7,7 +7,7 @@ from rro.tasks.environments.base import Environment, Expert, Task, Turn
 from rro.tasks.exploration.policy import Policy, Usage
 from rro.tasks.exploration.rows import Origin, Row, Rows
 from rro.tasks.exploration.seeds import row_id, seed_for
-from rro.tasks.exploration.strategies import MAXIMUM
+from rro.tasks.exploration.strategies import SAME
 from rro.tasks.exploration.values import Clock, Place
 from rro.tasks.exploration.walk import first_message
 from rro.tasks.inference.engine import ContextFull, GenerationFailed
@@ -97,7 +97,7 @@ def _episode(one: Played, common: Row, episode: str, stage: str, temperature: fl
         "outcome": one.outcome,
         "raw_reward": one.turns[-1].raw_reward if one.ended == "done" else 0.0,
         "best": one.task.best,
-        "success": one.outcome >= one.task.best - MAXIMUM,
+        "success": one.outcome >= one.task.best - SAME,
         "ended": one.ended,
         **asdict(one.usage),
         "environment_steps": one.clock.steps,

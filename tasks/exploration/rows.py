@@ -1,13 +1,13 @@
 """Walks and episodes as rows of the tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rro.tasks.environments.base import Task
 from rro.tasks.exploration.policy import Usage
 from rro.tasks.exploration.seeds import row_id
-from rro.tasks.exploration.strategies import MAXIMUM
+from rro.tasks.exploration.strategies import SAME
 from rro.tasks.exploration.values import Rollout
 from rro.tasks.exploration.walk import Candidate, Step, Walk
 from rro.tasks.settings import ExploreSettings
@@ -73,7 +73,7 @@ def _episode(walk: Walk, common: Row, episode: str, settings: ExploreSettings) -
         "outcome": outcome,
         "raw_reward": last.raw_reward if last is not None and finished else 0.0,
         "best": walk.task.best,
-        "success": outcome >= walk.task.best - MAXIMUM,
+        "success": outcome >= walk.task.best - SAME,
         "ended": walk.ended,
         **asdict(total_usage(walk)),
         "environment_steps": walk.clock.steps,
@@ -186,9 +186,3 @@ def total_usage(walk: Walk) -> Usage:
             for rollout in candidate.rollouts:
                 usage.add(rollout.usage)
     return usage
-
-
-def extend(rows: Rows, more: Mapping[str, list[Row]]) -> None:
-    """Append, table by table."""
-    for name, listed in more.items():
-        rows.setdefault(name, []).extend(listed)

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from rro.tasks.settings import ExploreSettings
 
-MAXIMUM = 1e-9
-"""Values this close to the attainable maximum count as having reached it."""
+SAME = 1e-9
+"""Values this close are equal: a mean of thirds is not the same number in every order."""
 
 
 class Drawn(Protocol):
@@ -36,7 +36,7 @@ def rises(value: float | None, previous: float, settings: ExploreSettings) -> bo
     if value is None:
         return False
     bar = previous + settings.epsilon
-    return value >= bar if settings.comparator == ">=" else value > bar
+    return value >= bar - SAME if settings.comparator == ">=" else value > bar + SAME
 
 
 class Rising:
@@ -58,7 +58,7 @@ class Rising:
             return None
         if any(candidate.rose for candidate in drawn):
             return "rose"
-        if any(c.value is not None and c.value >= best - MAXIMUM for c in drawn):
+        if any(c.value is not None and c.value >= best - SAME for c in drawn):
             return "maximum"
         return "cap" if len(drawn) >= self._cap else None
 

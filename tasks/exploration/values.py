@@ -5,6 +5,7 @@ recorded as failed and left out of the mean; it is never counted as an outcome o
 """
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -79,7 +80,7 @@ async def estimate(
         *(roll_out(place, scorer, temperature, index, seed, clock) for index, seed in enumerate(seeds))
     )
     outcomes = [rollout.outcome for rollout in done if rollout.outcome is not None]
-    return Value(sum(outcomes) / len(outcomes) if outcomes else None, tuple(done), rollouts)
+    return Value(math.fsum(outcomes) / len(outcomes) if outcomes else None, tuple(done), rollouts)
 
 
 async def roll_out(

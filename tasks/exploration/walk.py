@@ -101,7 +101,7 @@ class Walker:
             walk.steps.append(step)
             chosen = step.chosen
             if chosen is None or chosen.value is None:
-                walk.ended = step.stop_reason
+                walk.ended = "context" if step.stop_reason == "context" else "failed"
                 break
             if chosen.done:
                 walk.ended = "turn_limit" if chosen.truncated else "done"

@@ -1,6 +1,5 @@
 """Training data in the layouts that TRL reads, as Parquet: made from rows, always the same bytes."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rro.tasks.exploration.pairs import group
-
-CHUNK = 1 << 20
 
 
 def sft_rows(
@@ -39,14 +36,3 @@ def write_dataset(rows: list[dict[str, Any]], path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd")
     temporary.replace(path)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, empty where a policy keeps its weights in several files."""
-    if not path.is_file():
-        return ""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

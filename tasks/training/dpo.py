@@ -8,7 +8,7 @@ collapse). The dataset is a Parquet file with `prompt`, `chosen` and `rejected`,
 
 from typing import Any
 
-from rro.tasks.training.trainer import arguments, fitting, read_job, run
+from rro.tasks.training.trainer import arguments, fitting, neutral, read_job, run
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     from trl import DPOConfig, DPOTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    dataset = Dataset.from_parquet(job.dataset)
+    dataset = neutral(Dataset.from_parquet(job.dataset), tokenizer)
     lengths = [max(_length(tokenizer, row, end) for end in ("chosen", "rejected")) for row in dataset]
     dataset = fitting(dataset, lengths, job.settings["max_length"], "pair")
     nll = job.settings["nll"]

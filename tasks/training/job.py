@@ -120,7 +120,8 @@ def read_log(log: Path) -> list[dict[str, Any]]:
 def _take(job: Job) -> None:
     """Give the finished policy its name: one rename, then the checkpoints go."""
     final = job.work / "policy"
-    shutil.copy2(job.work / LOG, final / LOG)
+    for name in (LOG, OUTPUT):
+        shutil.copy2(job.work / name, final / name)
     final.rename(job.folder)
     shutil.rmtree(job.work)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rro.tasks.exploration.seeds import seed_for
 from rro.tasks.training.job import Job
-from rro.tasks.training.trainer import arguments, fitting, read_job, run
+from rro.tasks.training.trainer import arguments, fitting, neutral, read_job, run
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def imitate(job: Job, base: str, agent_turns_only: bool) -> None:
     from trl import SFTConfig
 
     tokenizer = AutoTokenizer.from_pretrained(base)
-    dataset = Dataset.from_parquet(job.dataset)
+    dataset = neutral(Dataset.from_parquet(job.dataset), tokenizer)
     lengths = [len(tokenizer.apply_chat_template(row["messages"])["input_ids"]) for row in dataset]
     dataset = fitting(dataset, lengths, job.settings["max_length"], "task")
     config = SFTConfig(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rro.tasks.inference.dialogue import ChatFormat
 from rro.tasks.process import prepare_environment
 from rro.tasks.training.job import FINISHED, LOG, Job
 
@@ -32,7 +33,7 @@ def _end_with_parent() -> None:
     """Ask the kernel to end this process when its parent is killed, so that no training is orphaned."""
     if sys.platform == "linux" and "RRO_PARENT_PID" in os.environ:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:
+        if os.getppid() == 1 and os.environ["RRO_PARENT_PID"] != "1":
             sys.exit("the process that asked for this training is gone")
 
 
@@ -111,6 +112,23 @@ def _log_callback(log: Path) -> Any:
                 stream.write(json.dumps(entry) + "\n")
 
     return LogToFile()
+
+
+def neutral(dataset: Any, tokenizer: Any) -> Any:
+    """The same dialogues with special tokens broken up, as the engine's prompts have them.
+
+    Else a page or an action that spells one would end a turn, and a pair's prompt would not be what was read.
+    """
+    chat = ChatFormat(tokenizer)
+
+    def clean(row: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: [{**turn, "content": chat.neutral(turn["content"])} for turn in turns]
+            for name, turns in row.items()
+            if isinstance(turns, list)
+        }
+
+    return dataset.map(clean)
 
 
 def fitting(dataset: Any, lengths: list[int], limit: int, key: str) -> Any:
