@@ -51,9 +51,9 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], shape: Format) -
         shapes[shape](columns, rows, sys.stdout)
 
 
-def as_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+def as_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on the terminal, of the first `MOST_ROWS` rows."""
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for index, column in enumerate(columns):
         number = any(is_number(row[index]) for row in rows[:MOST_ROWS])
         table.add_column(Text(printable(column)), justify="right" if number else "left")
@@ -80,10 +80,10 @@ def cell(value: Any) -> str:
 
 
 def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]], file: TextIO) -> None:
-    """Comma separated, a header first."""
+    """Comma separated, a header first; the values as they are, but on a terminal as it may show them."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([printable(value) for value in row] if file.isatty() else row for row in rows)
 
 
 def as_json(columns: Sequence[str], rows: Sequence[Sequence[Any]], file: TextIO) -> None:
@@ -93,7 +93,10 @@ def as_json(columns: Sequence[str], rows: Sequence[Sequence[Any]], file: TextIO)
 
 
 def as_markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]], file: TextIO) -> None:
-    """A pipe table."""
-    for row in (columns, ["---"] * len(columns), *rows):
-        cells = (printable(value).replace("\\", "\\\\").replace("|", "\\|") for value in row)
+    """A pipe table that shows its text literally."""
+    from rro.tasks.reporting.text import escape_markdown
+
+    file.write(f"| {' | '.join(map(escape_markdown, columns))} |\n| {' | '.join(['---'] * len(columns))} |\n")
+    for row in rows:
+        cells = ("" if value is None else escape_markdown(str(value)) for value in row)
         file.write(f"| {' | '.join(cells)} |\n")
