@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rro.flows.cli import make_app
+from rro.tasks.settings import load_settings
 from tests.cli.conftest import Rro
 
 ROOT = Path(__file__).parents[2]
@@ -39,9 +41,19 @@ def test_question(rro: Rro, words: list[str]) -> None:
     assert rro(*words[1:]).code == 0
 
 
-def test_the_profile_of_the_readme_is_one(rro: Rro, calls: list[dict[str, Any]], tmp_path: Path) -> None:
-    (profile,) = (block for name, language, block in BLOCKS if (name, language) == ("README.md", "toml"))
+PROFILES = [block for name, language, block in BLOCKS if (name, language) == ("README.md", "toml")]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_profiles_of_the_readme_are_ones(profile: str, tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text(profile)
+    settings = load_settings(str(tmp_path / "my.toml")).model_dump()
+    for group, values in tomllib.loads(profile).items():
+        assert {**settings[group], **values} == settings[group]
+
+
+def test_a_flag_changes_a_little_of_a_profile(rro: Rro, calls: list[dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text(PROFILES[0])
     (command,) = (words for words in COMMANDS if "my.toml" in words and "--explore.max-candidates" in words)
     words = [str(tmp_path / word) if word == "my.toml" else word for word in command[1:]]
     assert rro(*words).code == 0
