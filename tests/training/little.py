@@ -76,7 +76,7 @@ def base_job(folder: Path, **changes: Any) -> Job:
 
 def dpo_job(folder: Path, base: Path, **changes: Any) -> Job:
     """DPO on one thread."""
-    settings = {"epochs": 4, "batch_size": 8, "learning_rate": 2e-3, "threads": 1, "checkpoints": 1}
+    settings = {"epochs": 8, "batch_size": 8, "learning_rate": 2e-3, "threads": 1, "checkpoints": 1}
     dataset = folder / "dpo.parquet"
     write_dataset(preferences(), dataset)
     return Job(
