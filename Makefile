@@ -26,8 +26,8 @@ demo-seeds: $(INSTALLED) ## The same with three seeds (SEEDS="0 1 2"), one after
 	$(BIN)/rro query gain-over-seeds
 
 test: $(INSTALLED) ## Fast tests first, then the slow ones with real models and whole chains
-	$(BIN)/python -m pytest -m "not slow"
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 lint: $(INSTALLED) ## Style, format and types
 	$(BIN)/ruff check
