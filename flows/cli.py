@@ -20,6 +20,11 @@ COMMANDS = {
     "runs": ("look", "List the runs of a warehouse, the newest first."),
     "sql": ("look", "Ask the warehouse a question in SQL (DuckDB); it can only read."),
     "query": ("look", "Answer a named question about a run; without a name, list the questions."),
+    "data": ("data", "Prepare a benchmark's own files for an environment, and check prepared folders."),
+    "verify": (
+        "verify",
+        "Replay recordings of an original environment; exit code 1 if ours differs anywhere.",
+    ),
     "profiles": ("look", "List the profiles that ship with rro."),
     "doctor": ("look", "Check this installation, and say how to mend what is wrong."),
 }

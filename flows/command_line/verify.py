@@ -1,0 +1,43 @@
+"""The command that replays recordings of the original environments: `rro verify`."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from rro.flows.command_line.output import printable, stdout
+from rro.flows.command_line.watch import watched
+from rro.tasks.environments.recordings import Check
+
+verify = App(
+    name="verify", help="Replay recordings of an original environment; exit code 1 if ours differs anywhere."
+)
+
+SHOWN = 3
+"""Differences of each kind that are printed in full."""
+
+Recording = Annotated[
+    Path | None, Parameter(help="JSON lines, gzipped or plain [default: found in the data]")
+]
+
+
+def show_checks(checks: Iterable[Check]) -> None:
+    """Print the first differences in full, then a line a kind; ends the program with 1 if anything differs."""
+    passed: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    kinds: dict[str, None] = {}
+    console = stdout()
+    with watched():
+        for one in checks:
+            kinds[one.kind] = None
+            (passed if one.difference is None else failed)[one.kind] += 1
+            if one.difference is not None and failed[one.kind] <= SHOWN:
+                text = f"{one.kind}: {printable(one.name)}\n{printable(one.difference, keep=chr(10))}\n"
+                console.print(text, markup=False, soft_wrap=True)
+    for kind in kinds:
+        console.print(f"{kind}: {passed[kind]} passed, {failed[kind]} failed", markup=False)
+    if failed:
+        sys.exit(1)
