@@ -15,8 +15,9 @@ from rro.tasks.environments.webshop.environment import ShopOptions, WebShop
 from rro.tasks.environments.webshop.generate import GOALS_PER_PRODUCT, generate
 from rro.tasks.environments.webshop.goals import SPLITS, Goal, split_of
 from rro.tasks.environments.webshop.lexicon import OPTION_VALUES, SECTIONS
+from rro.tasks.environments.webshop.likeness import close, option_matches
 from rro.tasks.environments.webshop.product import price_amounts, read_product
-from rro.tasks.environments.webshop.reward import close, option_matches, purchase_reward
+from rro.tasks.environments.webshop.reward import purchase_reward
 from rro.tasks.errors import UserError
 
 

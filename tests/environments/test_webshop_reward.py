@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from rro.tasks.environments.webshop.goals import Goal, GoalOption
+from rro.tasks.environments.webshop.likeness import COLOURS, close, option_matches
 from rro.tasks.environments.webshop.product import Product, sections_of
-from rro.tasks.environments.webshop.reward import COLOURS, best_reward, close, option_matches, purchase_reward
+from rro.tasks.environments.webshop.reward import best_reward, purchase_reward
 from tests.environments.small_shop import PRODUCTS, goal, product
 
 MUG, OTHER_MUG, PAN, TENT = PRODUCTS

@@ -14,6 +14,7 @@ from rro.tasks.environments.base import Turn
 from rro.tasks.environments.webshop import pages
 from rro.tasks.environments.webshop.catalogue import Catalogue
 from rro.tasks.environments.webshop.goals import Goal
+from rro.tasks.environments.webshop.likeness import Compat
 from rro.tasks.environments.webshop.product import Product
 from rro.tasks.environments.webshop.reward import Reward, purchase_reward
 
@@ -45,6 +46,7 @@ class Rules:
     max_turns: int
     notes: bool
     """Whether an invalid action's observation says so."""
+    compat: Compat = "upstream"
 
 
 class ShopEpisode:
@@ -167,7 +169,7 @@ class ShopEpisode:
 
     def _buy(self) -> None:
         assert self._product is not None, "the button is on item pages only"
-        self.reward = purchase_reward(self._product, self.goal, self.options)
+        self.reward = purchase_reward(self._product, self.goal, self.options, self._rules.compat)
 
     def _to_start(self) -> None:
         self._where = _START

@@ -2,43 +2,26 @@
 
     reward = r_type * (attributes met + options met + [price <= bound]) / (attributes + options + 1)
 
-Upstream's quirks, all kept:
+Upstream's quirks, all kept with `compat="upstream"`; `compat="fixed"` does what follows on `Fixed:`.
 - Colours: an option value is first replaced by the first word of a colour list that occurs in it, so
   `navy blue` is `blue`, but also `standard` is `tan`. Fixed: match whole words only.
 - Options of synthetic goals are (name, value) pairs: the colour must equal the value, and the fuzzy ratio is
   taken on the printed pair, so the option's name counts. Fixed: compare the value alone.
+- Nothing checks that an option belongs to the name it was asked for. Fixed: compare by name, where the goal
+  tells one; human goals do not.
 - Fuzzy ratios are rounded to whole numbers before the comparison with 85, so 85.4 fails. Fixed: no rounding.
+- A text without letters and digits, such as `++`, is like nothing, not even itself. Fixed: equal texts match.
 - The title score divides a set's size by the length of a list with repeats. Fixed: sets on both sides.
-- A product of the right category whose title shares no noun scores 0. Fixed: never below 0.5 there.
-- Nothing checks that an option belongs to the name it was asked for. Fixed: compare by name.
+- A product of the right category whose title shares no noun, or hardly one, scores 0 or a tenth.
+  Fixed: never below 0.5 there.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-from rapidfuzz.fuzz import token_set_ratio
-from rapidfuzz.utils import default_process
-
-from rro.tasks.environments.webshop.goals import Goal, GoalOption
+from rro.tasks.environments.webshop.goals import Goal
+from rro.tasks.environments.webshop.likeness import Compat, close, option_matches
 from rro.tasks.environments.webshop.product import Product
-
-CLOSE = 85
-"""A rounded ratio above this is a match."""
-
-_LATIN = dict.fromkeys(range(128, 256))
-
-_COLOUR_TEXT = """
-    alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy
-    camel camo caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac copper coral
-    cranberry cream crystal dark denim eggplant elephant espresso fuchsia gold granite grape graphite grass
-    gray green grey heather indigo ivory ivy khaki lavender lemon leopard light lilac lime magenta maroon
-    mauve merlot midnight mint mocha multicolor mushroom mustard natural navy nude olive orange peach pewter
-    pink plum purple rainbow red rose royal rust sand sapphire seashell silver skull slate steel stone
-    stonewash sunflower tan taupe teal tiger turquoise violet walnut wheat white wine yellow
-"""
-COLOURS = tuple(_COLOUR_TEXT.split())
-"""The reward's colour words in the order they are tried (upstream's engine/normalize.py, MIT)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +39,36 @@ class Reward:
     title_score: float
 
 
-def purchase_reward(product: Product, goal: Goal, options: Mapping[str, str]) -> Reward:
+def purchase_reward(
+    product: Product, goal: Goal, options: Mapping[str, str], compat: Compat = "upstream"
+) -> Reward:
     """The reward for buying `product` with the chosen `options` (name to value) when asked for `goal`."""
-    chosen = tuple(options.values())
-    met = sum(any(option_matches(wanted, value) for value in chosen) for wanted in goal.options)
-    return _reward(product, goal, met)
+    met = sum(
+        any(option_matches(wanted, value, name, compat) for name, value in options.items())
+        for wanted in goal.options
+    )
+    return _reward(product, goal, met, compat)
 
 
-def best_reward(goal: Goal) -> float:
+def best_reward(goal: Goal, compat: Compat = "upstream") -> float:
     """The highest reward that buying the goal's own product can bring, one value for each of its options."""
     covers = {0}
-    for values in goal.product.options.values():
-        masks = {_mask(goal.options, value) for value in values}
+    for name, values in goal.product.options.items():
+        masks = {_mask(goal, name, value, compat) for value in values}
         covers |= {cover | mask for cover in covers for mask in masks}
-    return _reward(goal.product, goal, max(cover.bit_count() for cover in covers)).total
+    return _reward(goal.product, goal, max(cover.bit_count() for cover in covers), compat).total
 
 
-def _mask(wanted: tuple[GoalOption, ...], value: str) -> int:
-    return sum(1 << i for i, option in enumerate(wanted) if option_matches(option, value))
+def _mask(goal: Goal, name: str, value: str, compat: Compat) -> int:
+    return sum(1 << i for i, wanted in enumerate(goal.options) if option_matches(wanted, value, name, compat))
 
 
-def _reward(product: Product, goal: Goal, options_met: int) -> Reward:
+def _reward(product: Product, goal: Goal, options_met: int, compat: Compat) -> Reward:
     query_match = product.query == goal.product.query
     category_match = len(product.sections & goal.product.sections) >= 2
-    title_score = _title_score(product, goal.product)
-    r_type = _type_score(title_score, query_match or category_match)
-    attributes_met = sum(_has_attribute(product, wanted) for wanted in goal.attributes)
+    title_score = _title_score(product, goal.product, compat)
+    r_type = _type_score(title_score, query_match or category_match, compat)
+    attributes_met = sum(_has_attribute(product, wanted, compat) for wanted in goal.attributes)
     r_price = product.price <= goal.price_upper
     total = (attributes_met + options_met + r_price) / (len(goal.attributes) + len(goal.options) + 1)
     return Reward(
@@ -96,13 +83,16 @@ def _reward(product: Product, goal: Goal, options_met: int) -> Reward:
     )
 
 
-def _title_score(bought: Product, wanted: Product) -> float:
+def _title_score(bought: Product, wanted: Product, compat: Compat) -> float:
     if not wanted.nouns:
         return 0.2
-    return len(set(bought.nouns) & set(wanted.nouns)) / len(wanted.nouns)
+    asked = set(wanted.nouns)
+    return len(set(bought.nouns) & asked) / len(wanted.nouns if compat == "upstream" else asked)
 
 
-def _type_score(title_score: float, same_kind: bool) -> float:
+def _type_score(title_score: float, same_kind: bool, compat: Compat) -> float:
+    if compat == "fixed" and same_kind:
+        return 1.0 if title_score >= 0.1 else 0.5
     if title_score == 0.0:
         return 0.0
     if title_score < 0.1:
@@ -110,30 +100,7 @@ def _type_score(title_score: float, same_kind: bool) -> float:
     return 1.0 if same_kind or title_score > 0.2 else 0.5
 
 
-def _has_attribute(product: Product, wanted: str) -> bool:
-    return any(close(own, wanted) for own in product.attributes) or any(
+def _has_attribute(product: Product, wanted: str, compat: Compat) -> bool:
+    return any(close(own, wanted, compat) for own in product.attributes) or any(
         wanted in text.lower() for text in (product.title, " ".join(product.bullets), product.description)
     )
-
-
-@lru_cache(maxsize=1 << 16)
-def option_matches(wanted: GoalOption, value: str) -> bool:
-    """Whether the chosen option value meets the wanted one."""
-    return close(_colour(value), _colour(wanted))
-
-
-def _colour(option: GoalOption) -> GoalOption:
-    """The first colour word that the value contains, or that the pair has as one of its two parts."""
-    return next((colour for colour in COLOURS if colour in option), option)
-
-
-@lru_cache(maxsize=1 << 18)
-def close(left: GoalOption, right: GoalOption) -> bool:
-    """Whether thefuzz's `token_set_ratio` of the two (a pair as printed) is above `CLOSE`."""
-    return round(token_set_ratio(_plain(left), _plain(right))) > CLOSE
-
-
-@lru_cache(maxsize=1 << 16)
-def _plain(text: GoalOption) -> str:
-    """Lower case, letters and digits only, characters 128 to 255 dropped: thefuzz's `full_process`."""
-    return default_process(str(text).translate(_LATIN))
