@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from rro.flows.command_line.output import printable, stdout
 from rro.flows.command_line.watch import watched
 from rro.tasks.environments.recordings import Check
+from rro.tasks.errors import UserError
 
 verify = App(
     name="verify", help="Replay recordings of an original environment; exit code 1 if ours differs anywhere."
@@ -41,3 +42,26 @@ def show_checks(checks: Iterable[Check]) -> None:
         console.print(f"{kind}: {passed[kind]} passed, {failed[kind]} failed", markup=False)
     if failed:
         sys.exit(1)
+
+
+@verify.command(name="webshop")
+def verify_webshop(
+    *,
+    data: Annotated[str, Parameter(help="Folder with a prepared catalogue, or 'bundled'")],
+    searches: Recording = None,
+    episodes: Recording = None,
+    rewards: Recording = None,
+) -> None:
+    """Replay WebShop's recorded searches, episodes and purchases on a catalogue."""
+    from rro.tasks.environments.webshop.catalogue import BUNDLED, Catalogue
+    from rro.tasks.environments.webshop.verify import NAMED, find_recordings, verify
+
+    given = {"searches": searches, "episodes": episodes, "rewards": rewards}
+    recordings = {kind: path for kind, path in given.items() if path is not None}
+    catalogue = Catalogue.load(data)
+    if not recordings and data != BUNDLED:
+        recordings = find_recordings(Path(data).expanduser())
+    if not recordings:
+        names = ", ".join(f"{part!r} (--{kind})" for kind, part in NAMED.items())
+        raise UserError(f"{data}: no recording to replay: no file has in its name {names}; name one")
+    show_checks(verify(catalogue, recordings))
