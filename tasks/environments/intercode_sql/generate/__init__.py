@@ -1,0 +1,1 @@
+"""Makes the shipped databases and questions of InterCode-SQL from a seed."""
