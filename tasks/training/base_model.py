@@ -31,6 +31,13 @@ CALL = r"(?<=[a-z])\["
 """The bracket of an action such as `click[red]`. It is read as `click[ red]`, so that ` red` in the instruction,
 on the page and in the action are one token, and choosing an option is copying it."""
 
+OPENED = r"(?<=[ (]'|[A-Z]\(|T[0-9]\.)(?=[A-Za-z])"
+"""Where SQL opens a word without a blank: a quotation, a function, an alias. `MAX(age)` is read as `MAX( age)`, so
+that ` age` in the question, in the list of columns and in the statement are one token."""
+
+CLOSED = r"(?<=[ (]'|[A-Z]\(|T[0-9]\.) (?=[A-Za-z])"
+"""The blank put there, taken away when tokens are read back as text."""
+
 HEAD_SIZE = 32
 """Size of an attention head, the smallest that vLLM's CPU kernels take: four heads learn to copy, two do not."""
 
@@ -72,14 +79,18 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
-    bpe.normalizer = normalizers.Replace(Regex(CALL), "[ ")
+    bpe.normalizer = normalizers.Sequence(
+        [normalizers.Replace(Regex(CALL), "[ "), normalizers.Replace(Regex(OPENED), " ")]
+    )
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    bpe.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace("[ ", "[")])
+    bpe.decoder = decoders.Sequence(
+        [decoders.ByteLevel(), decoders.Replace("[ ", "["), decoders.Replace(Regex(CLOSED), "")]
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=[PAD, START, END],
