@@ -107,9 +107,7 @@ def _children_of_each(link: Link, random: Random) -> Asked:
 
 def _most_children(link: Link, random: Random) -> Asked:
     column = "name" if "name" in link.parent.columns else random.choice(link.parent.choices)
-    descending = random.random() < 0.7
-    most = "most" if descending else "fewest"
-    subject, where = f"{column} of the {link.parent.kind.one} with the {most} {link.child.name}", ()
+    subject, where = f"{column} of the {link.parent.kind.one} with the most {link.child.name}", ()
     if random.random() < 0.6:
         words, met = condition(link.child, random, CHILD)
         subject, where = f"{subject} {words}", (met,)  # type: ignore[assignment]
@@ -118,7 +116,7 @@ def _most_children(link: Link, random: Random) -> Asked:
         where=where,
         group=(PARENT + column,),
         order=ALL,
-        descending=descending,
+        descending=True,
         limit=1,
     )
     return sentence(ASK, subject, random), query

@@ -198,7 +198,7 @@ city_library train: writers books<writers members loans<books,members reviews<bo
 flying_school train: airports pilots<airports planes<airports lessons<pilots,planes
 sea_airline train: companies pilots<companies planes<companies flights<pilots,planes
 football_union train: stadiums teams<stadiums coaches<teams players<teams
-school_district train: schools teachers<schools students<schools courses<teachers lessons<courses
+school_district train: schools teachers<schools students<schools courses<teachers lessons<courses,students
 art_gallery train: museums paintings<museums guides<museums visits<museums
 repair_garage train: owners cars<owners workers repairs<cars,workers
 toy_factory train: companies machines<companies workers<machines toys<companies
@@ -213,7 +213,7 @@ furniture_house train: shops chairs<shops lamps<shops reviews<chairs
 game_studio train: companies games<companies players reviews<games,players
 flower_show train: gardens flowers<gardens farmers contests<flowers,farmers
 robot_league train: teams robots<teams contests<robots repairs<robots
-village_inns train: hotels rooms<hotels visitors<hotels visits<rooms
+village_inns train: hotels rooms<hotels dishes<hotels visitors<hotels visits<rooms
 bike_rental train: shops bikes<shops members loans<bikes,members
 mountain_park train: parks trails<parks guides<parks tours<trails,guides
 clinic_group train: companies doctors<companies visitors visits<doctors,visitors
