@@ -61,7 +61,7 @@ def goal(
 
 
 def small_shop() -> Catalogue:
-    return Catalogue(list(PRODUCTS), [goal()], {}, "small")
+    return Catalogue.of(list(PRODUCTS), [goal()], {}, "small")
 
 
 def visit(catalogue: Catalogue, mode: Mode = "text", **rules: Any) -> ShopEpisode:

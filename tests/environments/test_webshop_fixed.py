@@ -95,7 +95,7 @@ def test_the_best_reward_follows_the_same_rules(
 
 def test_a_purchase_is_scored_by_the_rules_of_the_visit() -> None:
     mug = product("B0MUGS0009", "mug", options={"size": ("++",)})
-    shop = Catalogue(
+    shop = Catalogue.of(
         [*PRODUCTS, mug], [Goal("human-0", "train", mug, "a mug", ("x",), ("++",), 50.0)], {}, ""
     )
     for compat, options_met in both((0, 1)):

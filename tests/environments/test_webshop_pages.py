@@ -214,7 +214,7 @@ def test_actions_that_do_different_things_stay_apart(shop: WebShop, one: str, tw
 
 def test_an_option_that_reads_like_a_button_acts_as_the_button() -> None:
     odd = product("B0ODDS0001", "Odd mug", options={"style": ("features", "search", "next >")})
-    catalogue = Catalogue([odd], list(small_shop().goals), {}, "odd")
+    catalogue = Catalogue.of([odd], list(small_shop().goals), {}, "odd")
     item = ["search[mug]", "click[b0odds0001]"]
     assert after(catalogue, *item, "click[features]").clickables() == ["back to search", "< prev"]
     assert not after(catalogue, *item).step("click[search]").valid
@@ -223,7 +223,7 @@ def test_an_option_that_reads_like_a_button_acts_as_the_button() -> None:
 
 def test_a_value_of_two_options_counts_for_the_last() -> None:
     odd = product("B0ODDS0001", "Odd mug", options={"top": ("red",), "bottom": ("red",)})
-    catalogue = Catalogue([odd], list(small_shop().goals), {}, "odd")
+    catalogue = Catalogue.of([odd], list(small_shop().goals), {}, "odd")
     assert after(catalogue, "search[mug]", "click[b0odds0001]", "click[red]").options == {"bottom": "red"}
 
 

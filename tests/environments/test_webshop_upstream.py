@@ -61,7 +61,7 @@ def test_every_search_page_and_reward_is_upstreams(real: Catalogue) -> None:
 
 
 def test_searches_are_lucenes_with_our_own_analysis_too(real: Catalogue) -> None:
-    own = Catalogue(list(real.products), list(real.goals), {}, "own terms")
+    own = Catalogue.of(list(real.products), list(real.goals), {}, "own terms")
     searches = {"searches": find_recordings(FOLDER)["searches"]}
     assert [check for check in verify(own, searches) if check.difference] == []
 

@@ -6,28 +6,28 @@ Files of a prepared folder, each plain or with `.gz`, found by the part of the n
 | --- | --- |
 | `products` | JSON lines, one product each, WebShop's raw keys, or under `product` those upstream loads |
 | `goals_human`, `goals_synthetic` | JSON lines, one goal each; either or both |
-| `title_nouns` | JSON, ASIN to the nouns of its title |
-| `prices` | JSON, ASIN to purchase price; needed for products with a price range |
+| `title_nouns` | JSON, ASIN to the nouns of its title; needed where product rows carry no `nouns` |
+| `prices` | JSON, ASIN to purchase price; needed for price ranges where product rows carry no `price` |
 | `items_ins` | JSON, ASIN to `{"attributes": [...]}`; needed where product rows carry no `Attributes` |
 | `term_vectors` | JSON lines `{"id", "tf"}`, optional: search terms that replace our own analysis |
+
+`rro data import` writes rows that carry all of it, and the folder `search` with a ready index (`shelf.py`);
+without that folder everything is read into memory and indexed at each start.
 """
 
-import gzip
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from rro.data import resource
+from rro.tasks.environments.webshop import shelf
 from rro.tasks.environments.webshop.analysis import analyse
+from rro.tasks.environments.webshop.folder import PreparedFiles
 from rro.tasks.environments.webshop.goals import Goal, read_goals
-from rro.tasks.environments.webshop.product import Product, read_product
-from rro.tasks.environments.webshop.search import TOP, SearchIndex
+from rro.tasks.environments.webshop.product import EMPTY, Product, read_product
+from rro.tasks.environments.webshop.search import TOP
+from rro.tasks.environments.webshop.shelf import Found, Shelf, read_shelf, shelf_in_memory
 from rro.tasks.errors import UserError
 
 BUNDLED = "bundled"
@@ -35,43 +35,48 @@ LONGEST_KEPT = 400
 """Searches with more characters are answered afresh each time, so that no agent can fill the memory."""
 SEARCHES_KEPT = 1 << 14
 """Results of this many latest searches are kept: rollouts of one step repeat the same search."""
+SPECIAL = ("<a>", "<c>", "<q>")
+"""First words that ask for an attribute, a category or a query."""
 
 
 class Catalogue:
     """Products in file order, their goals, and how they are found."""
 
-    def __init__(
-        self, products: list[Product], goals: list[Goal], terms: Mapping[str, Mapping[str, int]], digest: str
-    ) -> None:
-        self.products = tuple(products)
-        self.by_asin = {product.asin: product for product in products}
+    def __init__(self, goods: Shelf, goals: Sequence[Goal], digest: str) -> None:
+        self.products = goods.products
+        self.by_asin = goods.by_asin
         self.goals = tuple(goals)
         self.digest = digest
-        documents = (terms.get(p.asin) or Counter(analyse(p.document)) for p in products)
-        self._index = SearchIndex([p.asin for p in products], documents)
-        self._search = lru_cache(maxsize=SEARCHES_KEPT)(self._search_now)
+        self._index = goods.index
+        self._special = goods.special
+        self._search = lru_cache(maxsize=SEARCHES_KEPT)(self._rank)
+
+    @classmethod
+    def of(
+        cls,
+        products: Sequence[Product],
+        goals: Sequence[Goal],
+        terms: Mapping[str, Mapping[str, int]] = EMPTY,
+        digest: str = "",
+    ) -> "Catalogue":
+        """A catalogue in memory; `terms` (by ASIN) replace our own analysis of a product."""
+        return cls(shelf_in_memory(products, terms), goals, digest)
 
     @classmethod
     def load(cls, source: str = BUNDLED) -> "Catalogue":
         """The shipped catalogue, or one from a folder; `UserError` if the folder is not a whole catalogue."""
-        files = _Files(resource("webshop") if source == BUNDLED else _folder(source))
-        nouns = json.loads(files.one("title_nouns"))
-        prices = json.loads(files.at_most_one("prices") or "{}")
-        attributes = json.loads(files.at_most_one("items_ins") or "{}")
-        rows = [row.get("product", row) for row in _lines(files.one("products"))]
-        products = [read_product(row, nouns, prices, attributes) for row in rows]
-        by_asin = {product.asin: product for product in products}
+        files = PreparedFiles(resource("webshop") if source == BUNDLED else _folder(source))
+        goods = _shelf(files)
         goals = [
             goal
             for kind in ("human", "synthetic")
-            for goal in read_goals(_lines(files.at_most_one(f"goals_{kind}")), by_asin, kind)
+            for goal in read_goals(files.rows(files.name(f"goals_{kind}")), goods.by_asin, kind)
         ]
         if not goals:
             raise UserError(f"catalogue {source!r} has no goals: neither `goals_human` nor `goals_synthetic`")
-        terms = {row["id"]: row["tf"] for row in _lines(files.at_most_one("term_vectors"))}
-        return cls(products, goals, terms, files.digest())
+        return cls(goods, goals, files.digest())
 
-    def find(self, keywords: str, seed: str) -> tuple[Product, ...]:
+    def find(self, keywords: str, seed: str) -> Found:
         """What a search returns; `<r>`, `<a>`, `<c>`, `<q>` in front ask for anything, an attribute, a
         category or a query (upstream's engine/engine.py, get_top_n_product_from_keywords).
 
@@ -80,51 +85,29 @@ class Catalogue:
         """
         first, _, rest = keywords.partition(" ")
         if first == "<r>":
-            return tuple(Random(seed).sample(self.products, k=min(TOP, len(self.products))))
-        if first == "<a>":
-            return tuple(product for product in self.products if rest.strip() in product.attributes)
-        if first == "<c>":
-            return tuple(product for product in self.products if product.category == rest.partition(" ")[0])
-        if first == "<q>":
-            return tuple(product for product in self.products if product.query == rest.strip())
-        return (self._search if len(keywords) <= LONGEST_KEPT else self._search_now)(keywords)
+            count = len(self.products)
+            return Found(self.products, Random(seed).sample(range(count), k=min(TOP, count)))
+        if first in SPECIAL:
+            value = rest.partition(" ")[0] if first == "<c>" else rest.strip()
+            return Found(self.products, self._special.find(f"{first} {value}")[0])
+        return Found(self.products, (self._search if len(keywords) <= LONGEST_KEPT else self._rank)(keywords))
 
-    def _search_now(self, keywords: str) -> tuple[Product, ...]:
-        return tuple(self.products[i] for i in self._index.search(analyse(keywords)))
+    def _rank(self, keywords: str) -> list[int]:
+        return self._index.search(analyse(keywords))
 
 
-class _Files:
-    """The files of a prepared folder, by a part of their name; remembers what was read for the digest."""
-
-    def __init__(self, folder: Traversable) -> None:
-        self._folder = folder
-        self._names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-        self._hash = sha256()
-
-    def at_most_one(self, part: str) -> str:
-        """The text of the file whose name has `part`; empty if there is none."""
-        found = [name for name in self._names if part in name]
-        if len(found) > 1:
-            raise UserError(f"catalogue {self._folder}: {part!r} is in several names: {', '.join(found)}")
-        return self._read(found[0]) if found else ""
-
-    def one(self, part: str) -> str:
-        """As `at_most_one`, but a missing file is a `UserError`."""
-        text = self.at_most_one(part)
-        if not text:
-            raise UserError(f"catalogue {self._folder}: no file with {part!r} in its name; prepare it first")
-        return text
-
-    def _read(self, name: str) -> str:
-        data = self._folder.joinpath(name).read_bytes()
-        if name.endswith(".gz"):
-            data = gzip.decompress(data)
-        self._hash.update(name.encode() + b"\0" + data)
-        return data.decode()
-
-    def digest(self) -> str:
-        """Hexadecimal digest of everything read so far."""
-        return self._hash.hexdigest()
+def _shelf(files: PreparedFiles) -> Shelf:
+    """The products and the index: those of the folder `search`, or made now."""
+    name = files.needed("products")
+    if isinstance(files.folder, Path) and (files.folder / shelf.FOLDER).is_dir():
+        return read_shelf(files.folder / name, files.hash(name))
+    nouns = files.table(files.name("title_nouns"))
+    prices = files.table(files.name("prices"))
+    attributes = files.table(files.name("items_ins"))
+    rows = (row.get("product", row) for row in files.rows(name))
+    products = [read_product(row, nouns, prices, attributes) for row in rows]
+    terms = {row["id"]: row["tf"] for row in files.rows(files.name("term_vectors"))}
+    return shelf_in_memory(products, terms)
 
 
 def _folder(source: str) -> Path:
@@ -132,8 +115,3 @@ def _folder(source: str) -> Path:
     if not path.is_dir():
         raise UserError(f"catalogue = {source!r}: no such folder; {BUNDLED!r} is the shipped catalogue")
     return path
-
-
-def _lines(text: str) -> Iterator[dict[str, Any]]:
-    # Not splitlines(): product texts hold U+2028 and its like.
-    return (json.loads(line) for line in text.split("\n") if line)

@@ -7,6 +7,7 @@ reads like a button acts as that button.
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -73,7 +74,7 @@ class ShopEpisode:
     _page: int
     _sub: str
     _product: Product | None
-    _found: tuple[Product, ...]
+    _found: Sequence[Product]
     _visited: frozenset[str]
     options: dict[str, str]
     """Chosen values by option name."""
@@ -188,7 +189,7 @@ class ShopEpisode:
     def _shown(self) -> tuple[Product, ...]:
         """The products on this page of the results; none before the first page, which upstream can reach."""
         size = self._rules.page_size
-        return self._found[(self._page - 1) * size : self._page * size]
+        return tuple(self._found[(self._page - 1) * size : self._page * size])
 
     def _pieces(self) -> list[pages.Piece]:
         instruction = self.goal.instruction

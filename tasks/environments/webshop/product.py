@@ -7,12 +7,14 @@ are a range, option names are lower-cased, option values are stripped, lower-cas
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from rro.tasks.errors import UserError
 
 NO_ATTRIBUTES = ("DUMMY_ATTR",)
 """What upstream gives a product that its attribute file does not list."""
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +53,14 @@ def sections_of(path: str) -> frozenset[str]:
 
 def read_product(
     row: Mapping[str, Any],
-    nouns: Mapping[str, list[str]],
-    prices: Mapping[str, float],
-    attributes: Mapping[str, Any],
+    nouns: Mapping[str, list[str]] = EMPTY,
+    prices: Mapping[str, float] = EMPTY,
+    attributes: Mapping[str, Any] = EMPTY,
 ) -> Product:
-    """A product from one row with WebShop's raw keys, or with the keys of upstream's loaded form."""
+    """A product from one row with WebShop's raw keys, or with the keys of upstream's loaded form.
+
+    A prepared row holds its own `nouns`, `price` and `Attributes`; the tables, by ASIN, are for rows without.
+    """
     asin = row["asin"]
     amounts = price_amounts(row.get("pricing"))
     bullets = row["small_description"]
@@ -67,11 +72,11 @@ def read_product(
         options=_options(row),
         attributes=_attributes(row, attributes),
         price_text=" to ".join(f"${amount}" for amount in amounts),
-        price=_purchase_price(asin, amounts, prices),
+        price=_purchase_price(row, amounts, prices),
         category=row["category"],
         query=row["query"].lower().strip(),
         sections=sections_of(row["product_category"]),
-        nouns=tuple(_lookup(nouns, asin, "title nouns")),
+        nouns=tuple(row["nouns"] if "nouns" in row else _lookup(nouns, asin, "title nouns")),
     )
 
 
@@ -84,8 +89,10 @@ def price_amounts(pricing: str | list[float] | None) -> list[float]:
     return [float(re.sub(r"[^\d.]", "", part)) for part in pricing.split("$")[1:3]]
 
 
-def _purchase_price(asin: str, amounts: list[float], prices: Mapping[str, float]) -> float:
-    return amounts[0] if len(amounts) == 1 else float(_lookup(prices, asin, "purchase prices"))
+def _purchase_price(row: Mapping[str, Any], amounts: list[float], prices: Mapping[str, float]) -> float:
+    if len(amounts) == 1:
+        return amounts[0]
+    return float(row["price"] if "price" in row else _lookup(prices, row["asin"], "purchase prices"))
 
 
 def _options(row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -5,12 +5,23 @@ float32 summed in float64, equal scores in order of ASIN.
 Covered: one text field. Not covered: query operators; upstream does not use them either.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rro.tasks.environments.webshop.postings import (
+    BLOCK,
+    NewArray,
+    Postings,
+    PostingsBuilder,
+    in_memory,
+    read_array,
+)
 
 K1 = np.float32(0.9)
 B = np.float32(0.4)
@@ -29,55 +40,81 @@ def rounded_length(length: int) -> int:
 
 
 class SearchIndex:
-    """BM25 over documents given as term counts; each term holds its documents and ready contributions."""
+    """BM25 over documents; a term's postings hold ready 1 + frequency * norm as their values."""
 
-    def __init__(self, asins: Sequence[str], documents: Iterable[Mapping[str, int]]) -> None:
-        order = sorted(range(len(asins)), key=asins.__getitem__)
-        place = {old: new for new, old in enumerate(order)}
-        self._order = np.array(order, dtype=np.int64)
-        self._size = len(order)
-        lengths = np.zeros(self._size, dtype=np.int64)
-        postings: dict[str, list[tuple[int, int]]] = {}
-        for old, document in enumerate(documents):
-            lengths[place[old]] = sum(document.values())
-            for term, count in document.items():
-                postings.setdefault(term, []).append((place[old], count))
-        inverse = self._inverse_norms(lengths)
-        self._postings = {term: self._contributions(pairs, inverse) for term, pairs in postings.items()}
+    def __init__(self, ranks: NDArray[np.int32], postings: Postings) -> None:
+        self.ranks = ranks
+        """A document's place in order of ASIN."""
+        self.postings = postings
 
-    def _inverse_norms(self, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """1 / (k1 * (1 - b + b * length / mean length)) in float32, the mean over the exact lengths."""
-        mean = np.float32(lengths.sum() / max(1, self._size)) or np.float32(1)
-        stored = np.array([rounded_length(int(n)) for n in lengths], dtype=np.float32)
-        one = np.float32(1)
-        inverse: NDArray[np.float32] = one / (K1 * ((one - B) + B * stored / mean))
-        return inverse
+    @classmethod
+    def build(cls, asins: Sequence[str], documents: Iterable[Mapping[str, int]]) -> "SearchIndex":
+        """An index in memory of documents given as term counts, each with its ASIN."""
+        builder = SearchIndexBuilder()
+        for asin, document in zip(asins, documents, strict=True):
+            builder.add(asin, document)
+        return builder.finish()
 
-    def _contributions(
-        self, pairs: list[tuple[int, int]], inverse: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], np.float32]:
-        """Documents, 1 + frequency * norm, and inverse document frequency of one term."""
-        places = np.array([place for place, _ in pairs], dtype=np.int32)
-        counts = np.array([count for _, count in pairs], dtype=np.float32)
-        idf = np.float32(np.log(1 + (self._size - len(pairs) + 0.5) / (len(pairs) + 0.5)))
-        return places, np.float32(1) + counts * inverse[places], idf
+    @classmethod
+    def read(cls, folder: Path) -> "SearchIndex":
+        """An index that `SearchIndexBuilder` has written there."""
+        return cls(read_array(folder, "ranks"), Postings.read(folder, "terms"))
 
     def scores(self, terms: Iterable[str]) -> NDArray[np.float32]:
-        """Score of every document, in order of ASIN. A repeated term counts as a boost, as in Anserini."""
-        total = np.zeros(self._size, dtype=np.float64)
+        """Score of every document, in the order they were added. A repeated term counts as a boost."""
+        total = np.zeros(len(self.ranks), dtype=np.float64)
         for term, repeats in Counter(terms).items():
-            if term in self._postings:
-                places, saturation, idf = self._postings[term]
-                weight = idf * np.float32(repeats)
+            places, saturation = self.postings.find(term)
+            if places.size:
+                weight = self._inverse_document_frequency(places.size) * np.float32(repeats)
                 total[places] += weight - weight / saturation
         return total.astype(np.float32)
 
+    def _inverse_document_frequency(self, found_in: int) -> np.float32:
+        return np.float32(np.log(1 + (len(self.ranks) - found_in + 0.5) / (found_in + 0.5)))
+
     def search(self, terms: Iterable[str], top: int = TOP) -> list[int]:
-        """Positions (in the order given at construction) of the best documents, best first."""
+        """Numbers (in the order they were added) of the best documents, best first."""
         scores = self.scores(terms)
         found: NDArray[Any] = np.flatnonzero(scores > 0)
         if found.size > 8 * top:
             threshold = np.partition(scores[found], -top)[-top]
             found = found[scores[found] >= threshold]
-        ranked = found[np.argsort(-scores[found], kind="stable")[:top]]
-        return [int(i) for i in self._order[ranked]]
+        ranked = found[np.lexsort((self.ranks[found], -scores[found]))[:top]]
+        return [int(number) for number in ranked]
+
+
+class SearchIndexBuilder:
+    """Takes documents one by one; with a folder to spill into, in memory that hardly grows with them."""
+
+    def __init__(self, spill: Path | None = None) -> None:
+        self._postings = PostingsBuilder(spill)
+        self._asins: list[str] = []
+        self._lengths = array("q")
+
+    def add(self, asin: str, document: Mapping[str, int]) -> None:
+        """The next document: its terms and how often each occurs."""
+        self._asins.append(asin)
+        self._lengths.append(sum(document.values()))
+        self._postings.add(document)
+
+    def finish(self, new: NewArray = in_memory) -> SearchIndex:
+        """The index; arrays `ranks` and `terms.*` are made by `new`."""
+        order = sorted(range(len(self._asins)), key=self._asins.__getitem__)
+        ranks = new("ranks", len(order), np.int32)
+        ranks[order] = np.arange(len(order))
+        postings = self._postings.finish("terms", new)
+        inverse = self._inverse_norms()
+        for start in range(0, len(postings.values), BLOCK):
+            part = slice(start, start + BLOCK)
+            postings.values[part] = 1 + postings.values[part] * inverse[postings.places[part]]
+        return SearchIndex(ranks, postings)
+
+    def _inverse_norms(self) -> NDArray[np.float32]:
+        """1 / (k1 * (1 - b + b * length / mean length)) in float32, the mean over the exact lengths."""
+        lengths = np.asarray(self._lengths)
+        mean = np.float32(lengths.sum() / max(1, len(lengths))) or np.float32(1)
+        stored = np.array([rounded_length(int(length)) for length in lengths], dtype=np.float32)
+        one = np.float32(1)
+        inverse: NDArray[np.float32] = one / (K1 * ((one - B) + B * stored / mean))
+        return inverse
