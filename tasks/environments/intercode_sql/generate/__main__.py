@@ -9,6 +9,7 @@ tie leaves the order open.
 
 import argparse
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ QUESTIONS = 140
 ABOUT_ONE_TABLE = 0.66
 MOST_ROWS = 200
 
+_WORD = re.compile(r"[A-Za-z_]+")
+
 Row = dict[str, Any]
 
 
@@ -37,11 +40,12 @@ def generate(seed: int) -> dict[str, str]:
     schema: dict[str, dict[str, Any]] = {}
     tasks: list[Row] = []
     taken: set[str] = set()
-    for domain in DOMAINS:
+    words: set[str] = set()
+    for domain in sorted(DOMAINS, key=lambda domain: domain.split != "train"):
         tables = make_tables(domain, random)
         schema[domain.name] = {name: describe(table) for name, table in tables.items()}
         files[f"databases/{domain.name}.sql"] = sql_text(tables)
-        tasks += _tasks(domain, tables, taken, random)
+        tasks += _tasks(domain, tables, taken, words, random)
     # Shuffled, so that any first part of a split is a fair sample.
     random.shuffle(tasks)
     rows = [{"id": f"made-{number:04d}", **task} for number, task in enumerate(tasks)]
@@ -51,8 +55,14 @@ def generate(seed: int) -> dict[str, str]:
     return files
 
 
-def _tasks(domain: Domain, tables: dict[str, Table], taken: set[str], random: Random) -> Iterator[Row]:
-    """The questions about one database; no text in `taken` is used again."""
+def _tasks(
+    domain: Domain, tables: dict[str, Table], taken: set[str], words: set[str], random: Random
+) -> Iterator[Row]:
+    """The questions about one database.
+
+    No text in `taken` is used again. `words` are those of the databases to train on: questions about a held-out
+    one use no other, so that a tokenizer that has read the one has read the other.
+    """
     links = [
         Link(child, column, tables[parent])
         for child in tables.values()
@@ -63,9 +73,13 @@ def _tasks(domain: Domain, tables: dict[str, Table], taken: set[str], random: Ra
     found = 0
     while found < QUESTIONS:
         question, query = _ask(list(tables.values()), links, random)
-        if question in taken or not _is_settled(connection, query):
+        used = set(_WORD.findall(f"{question} {query}"))
+        unknown = domain.split != "train" and not used <= words
+        if question in taken or unknown or not _is_settled(connection, query):
             continue
         taken.add(question)
+        if domain.split == "train":
+            words |= used
         found += 1
         yield {
             "db": domain.name,

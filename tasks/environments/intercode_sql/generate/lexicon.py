@@ -211,7 +211,7 @@ music_label train: companies singers<companies songs<singers concerts<singers
 tram_network train: stations drivers trains<stations trips<trains,drivers
 furniture_house train: shops chairs<shops lamps<shops reviews<chairs
 game_studio train: companies games<companies players reviews<games,players
-flower_show train: gardens flowers<gardens farmers contests<flowers,farmers
+flower_show train: gardens flowers<gardens farmers harvests<gardens contests<flowers,farmers
 robot_league train: teams robots<teams contests<robots repairs<robots
 village_inns train: hotels rooms<hotels dishes<hotels visitors<hotels visits<rooms
 bike_rental train: shops bikes<shops members loans<bikes,members
