@@ -4,9 +4,10 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from rich.table import Table
 from rich.text import Text
 
@@ -27,8 +28,62 @@ INSPECTORS = {
 }
 """Kind of folder to the module whose `inspect(folder)` tells what is in it."""
 
-SourceFile = Annotated[Path, Parameter(help="The benchmark's file, gzipped or plain")]
-OptionalFile = Annotated[Path | None, Parameter(help="The benchmark's file, gzipped or plain")]
+
+@prepare.command(name="webshop")
+def import_webshop(
+    *,
+    products: Path,
+    attributes: Path,
+    human_goals: Path | None = None,
+    out: Path,
+    nouns: str | None = None,
+    spacy_model: str = "en_core_web_sm",
+    synthetic_goals: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    seed: int = 233,
+) -> None:
+    """Prepare WebShop's products and goals, 1,000 products or 1.18 million.
+
+    Give the folder to a run with: rro run --environment.options.catalogue DIR
+
+    Parameters
+    ----------
+    products
+        items_shuffle*.json: one array of products, or JSON lines; gzipped or plain
+    attributes
+        items_ins_v2*.json: attributes and synthetic instructions by ASIN
+    human_goals
+        items_human_ins.json: crowd workers' instructions by ASIN
+    out
+        The folder to make
+    nouns
+        Nouns of the titles, which the reward compares: a JSON table by ASIN, 'spacy', or 'words'
+        [default: spacy where it is installed, else words]
+    spacy_model
+        The spaCy model that tells nouns
+    synthetic_goals
+        Keep only so many, the first in the benchmark's order [default: all]
+    seed
+        Seed of what the benchmark draws unseeded: the price within a range, the bounds in instructions
+    """
+    from rro.tasks.environments.webshop.prepare import Sources, prepare
+
+    with watched():
+        about = prepare(
+            Sources(products, attributes, human_goals), out, seed, nouns, spacy_model, synthetic_goals
+        )
+    show_facts(facts(about))
+    stdout().print(f"{out}: prepared", markup=False, soft_wrap=True)
+
+
+def facts(about: dict[str, Any], above: str = "") -> dict[str, str]:
+    """What an about.json says, one line each."""
+    lines = {}
+    for label, value in about.items():
+        if isinstance(value, dict):
+            lines.update(facts(value, f"{above}{label}: "))
+        else:
+            lines[f"{above}{label}"] = f"{value:,}" if isinstance(value, int) else str(value)
+    return lines
 
 
 @data.command
@@ -42,7 +97,7 @@ def check(folder: Path, /) -> None:
     """
     with watched():
         found = inspector(kind_of(folder))(folder)
-    show_inspection(found)
+    show_inspection(found, folder)
     if found.problems:
         sys.exit(1)
 
@@ -67,13 +122,21 @@ def inspector(kind: str) -> Callable[[Path], Inspection]:
     return inspect
 
 
-def show_inspection(found: Inspection) -> None:
-    """Print what a folder holds, then every problem."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for label, value in found.facts.items():
-        table.add_row(Text(printable(label)), Text(printable(value)))
+def show_inspection(found: Inspection, folder: Path) -> None:
+    """Print what a folder holds, every problem, and whether it is whole."""
+    show_facts(found.facts)
     console = stdout()
-    console.print(table)
     for problem in found.problems:
         console.print(Text(f"problem: {printable(problem)}", "red"), soft_wrap=True)
-    console.print("whole" if not found.problems else f"not whole: {len(found.problems)} problems")
+    if found.problems:
+        console.print(f"{folder}: not whole, {len(found.problems)} problems", markup=False, soft_wrap=True)
+    else:
+        console.print(f"{folder}: whole", markup=False, soft_wrap=True)
+
+
+def show_facts(facts: dict[str, str]) -> None:
+    """Print labels and values."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for label, value in facts.items():
+        table.add_row(Text(printable(label)), Text(printable(value)))
+    stdout().print(table)

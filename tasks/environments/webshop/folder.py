@@ -1,14 +1,19 @@
 """The files of a prepared folder, found by a part of their name, each plain or with `.gz`.
 
 Whatever is read is also hashed, so that a catalogue's digest stands for all that it was made of.
+A new folder gets its name when all of it is there.
 """
 
 import gzip
 import json
+import os
+import shutil
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import IO, Any, cast
 
 from rro.tasks.errors import UserError
@@ -92,3 +97,18 @@ class PreparedFiles:
     def digest(self) -> str:
         """Hexadecimal digest of everything read so far."""
         return sha256(json.dumps(sorted(self._digests.items())).encode()).hexdigest()
+
+
+@contextmanager
+def becoming(out: Path) -> Iterator[Path]:
+    """A new folder that is renamed to `out` if the block ends well, and removed if not."""
+    if out.exists() or out.is_symlink():
+        raise UserError(f"--out {out}: exists already; name a new folder, or delete this one first")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    folder.mkdir()
+    try:
+        yield folder
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rro.tasks import progress
 from rro.tasks.environments.webshop.analysis import analyse
 from rro.tasks.environments.webshop.postings import Postings, PostingsBuilder, in_folder, read_array
 from rro.tasks.environments.webshop.product import Product, read_product
@@ -28,6 +30,8 @@ VERSION = 1
 """Raise it when the analysis of texts or the arrays change: an index of another version is refused."""
 PRODUCTS_KEPT = 1 << 13
 """Products read lately that stay in memory, some 6 kB each."""
+REPORTED = 1000
+"""Products between two reports of progress."""
 
 
 class StoredProducts(Sequence[Product]):
@@ -131,16 +135,14 @@ def shelf_in_memory(products: Sequence[Product], terms: Mapping[str, Mapping[str
     return Shelf(tuple(products), by_asin, index.finish(), special.finish("special"))
 
 
-def write_index(products: Path, digest: str) -> Iterator[int]:
-    """Write the index of a file of products beside it; yields the bytes done after each product.
-
-    `digest` is that of the file, so that a later change of it is noticed.
-    """
+def write_index(products: Path) -> None:
+    """Write the index of a file of products beside it, with progress."""
     folder = products.parent / FOLDER
     folder.mkdir()
     index, special = SearchIndexBuilder(folder), PostingsBuilder(folder)
     asins: list[bytes] = []
     offsets = array("q", [0])
+    digest, size = sha256(), products.stat().st_size
     with products.open("rb") as lines:
         for line in lines:
             product = read_product(json.loads(line))
@@ -148,7 +150,9 @@ def write_index(products: Path, digest: str) -> Iterator[int]:
             special.add(special_keys(product))
             asins.append(product.asin.encode())
             offsets.append(offsets[-1] + len(line))
-            yield offsets[-1]
+            digest.update(line)
+            if len(asins) % REPORTED == 0:
+                _report(offsets[-1], size)
     new = in_folder(folder)
     for name, postings in (
         ("terms", index.finish(new).postings),
@@ -157,8 +161,14 @@ def write_index(products: Path, digest: str) -> Iterator[int]:
         postings.save_keys(folder, name)
     np.save(folder / "asins.npy", np.sort(np.array(asins, dtype=np.bytes_)))
     np.save(folder / "offsets.npy", np.asarray(offsets))
-    about = {"version": VERSION, "products": digest, "count": len(asins)}
+    about = {"version": VERSION, "products": digest.hexdigest(), "count": len(asins)}
     (folder / "about.json").write_text(json.dumps(about), encoding="ascii")
+    _report(size, size)
+
+
+def _report(done: int, size: int) -> None:
+    of, total = round(done / 1e6, 1), round(size / 1e6, 1)
+    progress.report(progress.Progress("search index", 0, of, total, "MB", finished=done == size))
 
 
 def read_shelf(products: Path, digest: str) -> Shelf:
