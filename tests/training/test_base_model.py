@@ -30,7 +30,14 @@ def test_another_seed_changes_the_weights_and_nothing_else(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["search[blue mug]", "Page 1 [SEP] B0MUGS0001 [SEP] $10.99", "ümläut, \U0001f600, 名前", " \n\t "]
+    "text",
+    [
+        "search[blue mug]",
+        "Page 1 [SEP] B0MUGS0001 [SEP] $10.99",
+        "ümläut, \U0001f600, 名前",
+        " \n\t ",
+        "SELECT MAX(age) FROM mugs AS T1 WHERE T1.name = 'Marlow' AND color IN ('red', 'blue')",
+    ],
 )
 def test_any_text_comes_back_from_the_tokenizer(text: str) -> None:
     tokenizer = train_tokenizer(TEXTS, 400)
@@ -48,6 +55,14 @@ def test_any_text_comes_back_from_the_tokenizer(text: str) -> None:
 def test_markers_and_words_are_one_token_wherever_they_stand(text: str, pieces: list[str]) -> None:
     tokenizer = train_tokenizer(TEXTS, 400)
     assert [tokenizer.decode([token]) for token in tokenizer.encode(text)] == pieces
+
+
+@pytest.mark.parametrize("text", ["= 'red'", " T1.red", "MAX(red)", "IN ('mug', 'red')"])
+def test_a_word_that_sql_opens_is_the_token_it_is_elsewhere(text: str) -> None:
+    tokenizer = train_tokenizer(TEXTS, 400)
+    (red,) = tokenizer.encode(" red")
+    assert red in tokenizer.encode(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 @pytest.mark.parametrize("name", ["./missing", "/missing/model", "a/b/c", "~/no-such-model-folder"])
