@@ -6,7 +6,6 @@ reads like a button acts as that button.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -23,18 +22,21 @@ INVALID = "Invalid action."
 CLICKED = "You have clicked "
 """How `text_rich` begins after an option was chosen, and all that `brief` says of it."""
 
-_ACTION = re.compile(r"(.+)\[(.+)\]")
 _SUB_PAGES = {name.lower(): name for name in pages.SUB_PAGES}
 _START, _RESULTS, _ITEM, _SUB = "start", "search_results", "item_page", "item_sub_page"
 
 
 def parse(action: str) -> tuple[str, str | None]:
-    """Name and lower-cased argument; the whole text and None if it is not of the form `name[argument]`.
+    r"""Name and lower-cased argument; the whole text and None if it is not of the form `name[argument]`.
 
-    As upstream: the last `]` ends the argument, what follows is ignored, nothing may stand before the name.
+    As upstream's `re.match(r"(.+)\[(.+)\]", action)`: only the first line counts, its last `]` ends the argument,
+    the last `[` before that begins it, and both parts hold something. Found from the end, because the pattern
+    takes time quadratic in the `[` of a hostile action.
     """
-    match = _ACTION.match(action)
-    return (match[1], match[2].lower()) if match else (action, None)
+    line = action.partition("\n")[0]
+    end = line.rfind("]")
+    start = line.rfind("[", 1, max(end - 1, 0))
+    return (line[:start], line[start + 1 : end].lower()) if start > 0 else (action, None)
 
 
 @dataclass(frozen=True, slots=True)
