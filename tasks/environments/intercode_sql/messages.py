@@ -96,6 +96,11 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Statement, str], s
         (r"sub-select returns \d+ columns - expected (\d+)", _says("Operand should contain {0} column(s)")),
         (r"row value misused", _says("Operand should contain 1 column(s)")),
         (r"unknown database (.*)", _says("Unknown database '{0}'")),
+        (
+            r"parser stack overflow|Expression tree is too large",
+            _says("Too high level of nesting for select"),
+        ),
+        (r"user-defined function raised exception", _says("Incorrect arguments to a function")),
         (r"cannot join using column (.*?) -", _says("Unknown column '{0}' in 'from clause'")),
     )
 )

@@ -11,7 +11,7 @@ Functions are those that `functions` has for SQLite, and a few more: what is on 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rro.tasks.environments.intercode_sql import functions
+from rro.tasks.environments.intercode_sql.dialect import NAMES
 from rro.tasks.environments.intercode_sql.looking import DENIED
 from rro.tasks.environments.intercode_sql.statements import CHANGING, Kind, Statement, StatementError, Token
 
@@ -21,17 +21,12 @@ MOST_WORK = 16
 """How much searching in texts one statement may do; see `_WORK`."""
 LONGEST_PADDING = 255
 
-_LISTED = (functions.TEXTS, functions.NUMBERS, functions.DATES, functions.WITH_NULLS, functions.AGGREGATES)
 _MORE = """addtime bin bit_and bit_count bit_length bit_or bit_xor cast char conv convert convert_tz cot crc32 database
     date_add date_sub extract find_in_set get_format if inet_aton insert interval localtime localtimestamp makedate
     maketime median microsecond nvl nvl2 oct ord percentile_cont percentile_disc period_add period_diff position
     quarter rand schema sec_to_time subdate subtime time_format time_to_sec timediff timestampadd to_seconds
     utc_date utc_time utc_timestamp yearweek"""
-ALLOWED = frozenset(
-    {name.removesuffix("_") for table in _LISTED for name in table}
-    | functions.BUILT_IN
-    | functions.SAME.keys()
-) | frozenset(_MORE.split())
+ALLOWED = frozenset(name.removesuffix("_") for name in NAMES) | frozenset(_MORE.split())
 """Functions that can be called, in lower case."""
 GROWING = frozenset({"concat", "concat_ws", "hex", "insert", "lpad", "repeat", "replace", "rpad", "space"})
 """Functions whose result can be longer than what they are given. Nested, they make any length from nothing."""

@@ -80,7 +80,8 @@ def _intercode(sources: Sources, seed: int) -> Prepared:
     databases = {db.lower(): tables for db, tables in read_dump(_text(sources.dump)).items()}
     rows = _rows(sources.tasks)
     used = sorted({row["db"].lower() for row in rows})
-    if missing := [db for db in used if db not in databases]:
+    missing = [db for db in used if db not in databases]
+    if missing:
         raise UserError(
             f"--dump {sources.dump}: no database {missing[0]!r}, which {sources.tasks} asks about"
         )
@@ -156,12 +157,12 @@ def read_runs(path: Path) -> Iterator[Run]:
 
 def statement_of(action: str) -> str | None:
     """The statement of a recorded action, which may stand in `execute[...]`; None for other actions."""
-    inner = _EXECUTE.fullmatch(action.strip())
-    statement = inner[1] if inner else action.strip()
-    return statement if read_action(statement, "block").statement else None
+    inner = _EXECUTE.match(action)
+    statement = (inner[1] if inner else action).strip()
+    return statement if read_action(statement, "block").statement and "execute[" not in statement else None
 
 
-_EXECUTE = re.compile(r"execute\[(.*)\]", re.DOTALL)
+_EXECUTE = re.compile(r"\s*execute\[(.*)\]", re.DOTALL)
 
 
 def _demonstrations(runs: Iterable[Run], prepared: Prepared, database: Database) -> list[dict[str, Any]]:
@@ -214,7 +215,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         rows = json.loads(_text(path))
     except json.JSONDecodeError as error:
         raise UserError(f"--tasks {path}: not JSON ({error.msg}, line {error.lineno})") from None
-    if not isinstance(rows, list) or not rows or not _FIELDS <= set(rows[0]):
+    if not isinstance(rows, list) or not rows or not set(rows[0]) >= _FIELDS:
         raise UserError(f"--tasks {path}: a list of objects with {', '.join(sorted(_FIELDS))} is needed")
     return rows
 

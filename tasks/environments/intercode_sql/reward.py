@@ -28,6 +28,8 @@ def score(rows: Rows | None, gold: Rows) -> float:
     """The reward in [-1, 1] for ending with `rows` where `gold` was asked for; None is no result."""
     if rows is None:
         return 0.0
+    if rows == gold:
+        return 1.0
     ours, theirs = Counter(rows), Counter(gold)
     common = ours & theirs
     union = (ours | theirs).total()

@@ -83,11 +83,9 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _in_tar(file: Path) -> Iterator[tuple[str, str]]:
     """Read in memory: nothing of the archive is written anywhere."""
-    try:
-        archive = tarfile.open(file)
-    except (tarfile.TarError, OSError) as error:
-        raise UserError(f"{file}: neither a folder nor a tar file ({error})") from None
-    with archive:
+    if not file.is_file() or not tarfile.is_tarfile(file):
+        raise UserError(f"{file}: neither a folder nor a tar file; --spiderman takes SpiderMan's")
+    with tarfile.open(file) as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isfile() else None
             if content is not None and member.name.endswith((".csv", ".sql")):

@@ -27,8 +27,8 @@ from hashlib import sha256
 from typing import Any
 
 from rro.tasks.environments.intercode_sql.dates import parsed
+from rro.tasks.environments.intercode_sql.dialect import CHANCE, register
 from rro.tasks.environments.intercode_sql.filling import fill
-from rro.tasks.environments.intercode_sql.functions import CHANCE, register
 from rro.tasks.environments.intercode_sql.statements import LONGEST as LONGEST_STATEMENT
 
 LENGTH = struct.Struct(">I")
@@ -55,7 +55,6 @@ _LOWERED = {
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-_ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}
 
 Reply = tuple[list[str] | None, str | None]
 
@@ -74,6 +73,7 @@ class Store:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
         self._connection.text_factory = lambda data: data.decode(errors="replace")
         self._functions = register(self._connection, name)
+        self._own = {row[0].lower() for row in self._connection.execute("PRAGMA module_list")}
         self._tables, self._print = fill(self._connection, name, script)
         self._lock()
 
@@ -99,17 +99,23 @@ class Store:
         self, action: int, first: str | None, second: str | None, where: str | None, _: Any
     ) -> int:
         """Allow reading the tables of this database, and the functions on the list; deny all else."""
-        if action in _ALLOWED:
+        if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
             return sqlite3.SQLITE_OK
-        if (
-            action == sqlite3.SQLITE_READ
-            and where in (self._name, None)
-            and (first or "").lower() in self._tables
-        ):
+        if action == sqlite3.SQLITE_READ and self._may_read(first or "", second, where):
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in self._functions:
             return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY
+
+    def _may_read(self, table: str, column: str | None, where: str | None) -> bool:
+        """Whether a column may be read; the column is empty where only rows are counted.
+
+        Without a database, what is counted may also be a table that the statement itself has named; but then it
+        must not be one of SQLite's own.
+        """
+        if where is None and not column:
+            return table.lower() not in self._own and not table.lower().startswith(("sqlite_", "pragma_"))
+        return where == self._name and table.lower() in self._tables and column != "ROWID"
 
     def run(self, statement: str) -> Reply:
         """The rows of one statement, printed, or why there are none."""
@@ -126,12 +132,11 @@ class Store:
             return None, TOO_SLOW if self._steps_left < 0 else str(error)
 
     def _rows(self, cursor: sqlite3.Cursor) -> Iterator[str]:
-        rows, size = 0, 0
-        for row in cursor:
+        size = 0
+        for number, row in enumerate(cursor, start=1):
             printed = self._print(row)
-            rows += 1
             size += len(printed)
-            if rows > self._limits["rows"]:
+            if number > self._limits["rows"]:
                 raise TooMuch(f"The result has more than {self._limits['rows']:,} rows; add a LIMIT")
             if size > self._limits["bytes"]:
                 raise TooMuch(f"The result has more than {self._limits['bytes']:,} characters; add a LIMIT")
@@ -139,7 +144,10 @@ class Store:
 
     def content(self) -> str:
         """Digest of the database's bytes."""
-        return sha256(self._connection.serialize(name=self._name)).hexdigest()
+        self._connection.set_authorizer(None)
+        data = self._connection.serialize(name=self._name)
+        self._connection.set_authorizer(self._authorize)
+        return sha256(data).hexdigest()
 
 
 def serve(limits: dict[str, Any], requests: Iterator[list[str]], answer: Callable[[Reply], None]) -> None:
