@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from rro.tasks.environments.base import Expert, Strict, Task
 from rro.tasks.environments.intercode_sql.actions import Reading, canonical
 from rro.tasks.environments.intercode_sql.brief import View
-from rro.tasks.environments.intercode_sql.data import BUNDLED, SPLITS, SqlData
+from rro.tasks.environments.intercode_sql.data import BUNDLED, SPLITS, SqlData, SqlTask, tables_of
 from rro.tasks.environments.intercode_sql.database import Database, Limits
 from rro.tasks.environments.intercode_sql.episode import Rules, SqlEpisode
 from rro.tasks.environments.intercode_sql.expert import SqlExpert, SqlExpertOptions
@@ -55,6 +55,7 @@ class SqlOptions(Strict):
     observation: View = Field("upstream", description="'brief' answers SHOW TABLES and DESC with names alone")
     observation_chars: int = Field(0, ge=0, description="cut observations after so many characters; 0: never")
     hardness: list[Hardness] = Field(default_factory=list, description="only tasks of these classes; []: all")
+    most_tables: int = Field(0, ge=0, description="only tasks whose gold query names at most so many; 0: all")
     limits: LimitOptions = Field(default_factory=LimitOptions, description="what one statement may use")
     prompt: str | None = Field(None, description="replaces what the agent is told before the question")
 
@@ -79,8 +80,13 @@ class InterCodeSql:
         self._rules = Rules(
             self.database, options.reading, options.max_turns, options.observation_chars, options.observation
         )
-        kept = options.hardness
-        self._tasks = {task.id: task for task in self._data.tasks if not kept or task.hardness in kept}
+        self._tasks = {task.id: task for task in self._data.tasks if self._wanted(task, options)}
+
+    def _wanted(self, task: SqlTask, options: SqlOptions) -> bool:
+        if options.hardness and task.hardness not in options.hardness:
+            return False
+        most = options.most_tables
+        return not most or len(tables_of(task.gold, self._data.schema[task.db])) <= most
 
     def tasks(self, split: str) -> Sequence[Task]:
         """All tasks of a split, in the order of the folder."""
