@@ -13,6 +13,8 @@ OPTIONS = [
     ("webshop", {"observation": "text_rich"}),
     ("webshop", {"observation": "brief", "page_size": 4, "notes": False}),
     ("webshop", {"max_turns": 3}),
+    ("intercode_sql", {"reading": "upstream", "observation": "brief", "observation_chars": 40}),
+    ("intercode_sql", {"reading": "ipr", "observation_chars": 350, "hardness": ["easy"], "most_tables": 1}),
 ]
 
 

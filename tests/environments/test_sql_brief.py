@@ -5,6 +5,8 @@ import pytest
 from rro.tasks.environments.intercode_sql.brief import brief
 from rro.tasks.environments.intercode_sql.database import Answer
 from rro.tasks.environments.intercode_sql.environment import InterCodeSql, SqlOptions
+from rro.tasks.environments.intercode_sql.expert import SqlExpertOptions
+from tests.environments.contract import act_until_done
 
 COLUMNS = Answer(rows=("('id', 'int', 'NO', 'PRI', None, '')", "('age', 'int', 'YES', '', None, '')"))
 
@@ -44,3 +46,14 @@ def test_only_tasks_of_the_wanted_classes_are_listed(classes: list[str]) -> None
     kept = {task.id for task in environment.tasks("test")}
     assert kept < {task.id for task in every.tasks("test")}
     assert kept
+
+
+def test_tasks_can_be_kept_to_one_table() -> None:
+    environment = InterCodeSql(SqlOptions(most_tables=1))
+    actions = [
+        action
+        for task in environment.tasks("validation")[:60]
+        for action, _ in act_until_done(environment.start(task), environment.expert(0, SqlExpertOptions()))
+    ]
+    assert 0 < len(environment.tasks("validation")) < len(InterCodeSql(SqlOptions()).tasks("validation"))
+    assert not any("JOIN" in action for action in actions)
