@@ -75,6 +75,44 @@ def import_webshop(
     stdout().print(f"{out}: prepared", markup=False, soft_wrap=True)
 
 
+@prepare.command(name="intercode-sql")
+def import_intercode_sql(
+    *,
+    tasks: Path,
+    dump: Path,
+    spiderman: Path | None = None,
+    recorded: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    seed: int = 0,
+    out: Path,
+) -> None:
+    """Prepare InterCode-SQL's databases and questions, and SpiderMan's to train on.
+
+    Give the folder to a run with: rro run --environment.name intercode_sql --environment.options.data DIR
+
+    Parameters
+    ----------
+    tasks
+        ic_spider_dev.json: questions with their gold queries; gzipped or plain
+    dump
+        ic_spider_dbs.sql: the databases, as mysqldump wrote them; gzipped or plain
+    spiderman
+        SpiderMan's folder or tar file: its training queries become the train split
+        [default: InterCode's own databases are split in three]
+    recorded
+        Recorded runs (ic_sql_*.json): those that succeed here too become demonstrations
+    seed
+        Seed of the split, which is by database
+    out
+        The folder to make
+    """
+    from rro.tasks.environments.intercode_sql.prepare import Sources, prepare
+
+    with watched():
+        about = prepare(Sources(tasks, dump, spiderman, recorded or ()), out, seed)
+    show_facts(facts({label: value for label, value in about.items() if label not in ("sources", "files")}))
+    stdout().print(f"{out}: prepared", markup=False, soft_wrap=True)
+
+
 def facts(about: dict[str, Any], above: str = "") -> dict[str, str]:
     """What an about.json says, one line each."""
     lines = {}

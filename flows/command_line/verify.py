@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -65,3 +66,37 @@ def verify_webshop(
         names = ", ".join(f"{part!r} (--{kind})" for kind, part in NAMED.items())
         raise UserError(f"{data}: no recording to replay: no file has in its name {names}; name one")
     show_checks(verify(catalogue, recordings))
+
+
+@verify.command(name="intercode-sql")
+def verify_intercode_sql(
+    *,
+    data: Annotated[str, Parameter(help="Folder made by rro data import intercode-sql, or 'bundled'")],
+    rewards: Annotated[
+        Path | None, Parameter(help="Results and what they earned: must be our reward")
+    ] = None,
+    answers: Annotated[Path | None, Parameter(help="Results of gold queries: must be our databases'")] = None,
+    episodes: Annotated[
+        Path | None, Parameter(help="Statements and what they earned: must be, run on our databases")
+    ] = None,
+    database_url: Annotated[
+        str | None,
+        Parameter(help="Run them on a server, mysql://user@host:port [default: SQLite]"),
+    ] = None,
+) -> None:
+    """Replay recorded results, gold queries and statements of InterCode-SQL.
+
+    Every recording is a file of JSON lines, gzipped or plain.
+    """
+    from rro.tasks.environments.intercode_sql.data import SqlData
+    from rro.tasks.environments.intercode_sql.environment import SqlOptions, open_database
+    from rro.tasks.environments.intercode_sql.verify import verify
+
+    given = {"rewards": rewards, "answers": answers, "episodes": episodes}
+    recordings = {kind: path for kind, path in given.items() if path is not None}
+    if not recordings:
+        raise UserError("no recording to replay; name one: " + ", ".join(f"--{kind} FILE" for kind in given))
+    loaded = SqlData.load(data)
+    database = open_database(loaded, SqlOptions(data=data, url=database_url))
+    with closing(database):
+        show_checks(verify(loaded, database, recordings))

@@ -71,7 +71,7 @@ def prepare(sources: Sources, out: Path, seed: int = 0) -> Mapping[str, Any]:
         runs = [run for path in sources.recorded for run in read_runs(path)]
         demonstrations = _demonstrations(runs, prepared, database)
     _write_lines(out / "demonstrations.jsonl.gz", demonstrations)
-    about = _about(prepared, sources, seed, len(demonstrations))
+    about = _about(prepared, sources, out, seed, len(demonstrations))
     (out / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return about
 
@@ -198,7 +198,7 @@ def _write(prepared: Prepared, out: Path) -> None:
     _write_lines(out / "tasks.jsonl.gz", (asdict(task) for task in prepared.tasks))
 
 
-def _about(prepared: Prepared, sources: Sources, seed: int, demonstrations: int) -> dict[str, Any]:
+def _about(prepared: Prepared, sources: Sources, out: Path, seed: int, demonstrations: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "sources": [{"name": path.name, "sha256": file_digest(path)} for path in sources],
@@ -207,6 +207,7 @@ def _about(prepared: Prepared, sources: Sources, seed: int, demonstrations: int)
         "databases": dict(Counter({task.db: task.split for task in prepared.tasks}.values())),
         "demonstrations": demonstrations,
         "dropped": dict(prepared.dropped),
+        "files": {path.relative_to(out).as_posix(): file_digest(path) for path in sorted(out.rglob("*.gz"))},
     }
 
 

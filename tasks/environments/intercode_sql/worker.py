@@ -72,6 +72,7 @@ class Store:
         self._steps_left = 0
         self._connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
         self._connection.text_factory = lambda data: data.decode(errors="replace")
+        self._connection.execute("PRAGMA temp_store = MEMORY")
         self._functions = register(self._connection, name)
         self._own = {row[0].lower() for row in self._connection.execute("PRAGMA module_list")}
         self._tables, self._print = fill(self._connection, name, script)
@@ -79,7 +80,6 @@ class Store:
 
     def _lock(self) -> None:
         connection = self._connection
-        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA hard_heap_limit = {self._limits['memory_bytes'] // 2}")
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
