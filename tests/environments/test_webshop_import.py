@@ -1,15 +1,21 @@
 """Importing WebShop's own files makes the goals, prices and pages that upstream makes of them."""
 
 import gzip
+import io
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rro.tasks.environments.webshop.catalogue import Catalogue
 from rro.tasks.environments.webshop.environment import ShopOptions, WebShop
+from rro.tasks.environments.webshop.postings import Postings, PostingsBuilder, in_folder
 from rro.tasks.environments.webshop.prepare import Sources, prepare
+from rro.tasks.environments.webshop.raw import JsonStream
 from rro.tasks.environments.webshop.verify import find_recordings, verify
 from rro.tasks.errors import UserError
 from tests.environments.contract import check_environment
@@ -304,7 +310,80 @@ def test_spacy_tells_the_nouns_of_the_recorded_table(raw: Sources, tmp_path: Pat
     assert sum(found[asin] == nouns for asin, nouns in table.items()) >= 0.99 * len(table)
 
 
-def test_an_imported_shop_keeps_the_contract(tmp_path: Path) -> None:
+VALUES = st.recursive(
+    st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(
+    values=st.lists(st.lists(VALUES) | st.text(), max_size=5),
+    chunk=st.integers(1, 9),
+    indent=st.none() | st.just(2),
+)
+def test_values_are_read_whole_wherever_the_text_is_cut(
+    values: list[Any], chunk: int, indent: int | None
+) -> None:
+    def stream(value: Any) -> JsonStream:
+        return JsonStream(io.StringIO(json.dumps(value, indent=indent)), Path("x"), chunk)
+
+    assert list(stream(values).array()) == values
+    keyed = {str(number): value for number, value in enumerate(values)}
+    assert dict(stream(keyed).object()) == keyed
+
+
+DOCUMENTS = st.lists(st.dictionaries(st.text("abc", max_size=2), st.integers(1, 9)), max_size=12)
+
+
+@given(documents=DOCUMENTS, block=st.integers(1, 20))
+def test_an_index_built_in_blocks_and_mapped_from_files_is_the_same(documents: list[Row], block: int) -> None:
+    expected: dict[str, list[tuple[int, int]]] = {}
+    for place, document in enumerate(documents):
+        for key, value in document.items():
+            expected.setdefault(key, []).append((place, value))
+    with TemporaryDirectory() as folder:
+        builder = PostingsBuilder(Path(folder), block)
+        for document in documents:
+            builder.add(document)
+        builder.finish("x", in_folder(Path(folder))).save_keys(Path(folder), "x")
+        postings = Postings.read(Path(folder), "x")
+        assert list(postings.keys) == list(expected)
+        for key, pairs in {**expected, "nowhere": []}.items():
+            places, values = postings.find(key)
+            assert list(zip(places.tolist(), values.tolist(), strict=True)) == pairs
+
+
+def test_an_imported_shop_finds_the_same_as_one_in_memory(imported_small: Path) -> None:
+    stored = Catalogue.load(str(imported_small))
+    in_memory = Catalogue.of(list(stored.products), list(stored.goals))
+    for words in (
+        "mug",
+        "number 7",
+        "raw blue",
+        "<q> mugs",
+        "<c> kitchen",
+        "<a> hand made",
+        "<r>",
+        "nothing",
+    ):
+        found = [[product.asin for product in shop.find(words, "1")] for shop in (stored, in_memory)]
+        assert found[0] == found[1]
+    for product in in_memory.products:
+        assert stored.by_asin[product.asin] is product
+    assert "B0NONE0001" not in stored.by_asin
+    assert "B0RAWS00011" not in stored.by_asin
+    assert stored.products[-1].asin == in_memory.products[-1].asin
+    with pytest.raises(IndexError):
+        stored.products[60]
+
+
+def test_an_imported_shop_keeps_the_contract(imported_small: Path) -> None:
+    check_environment(WebShop(ShopOptions(catalogue=str(imported_small))))
+
+
+@pytest.fixture(scope="module")
+def imported_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty mugs."""
     rows = [
         {**PRODUCT, "asin": f"B0RAWS{number:04d}", "name": f"Mug number {number}"} for number in range(60)
     ]
@@ -312,5 +391,6 @@ def test_an_imported_shop_keeps_the_contract(tmp_path: Path) -> None:
         row["asin"]: {**ATTRIBUTES["B0RAWS0001"], "instruction": f"Find me mug number {row['asin'][-4:]}"}
         for row in rows
     }
-    make(tmp_path, rows, wishes)
-    check_environment(WebShop(ShopOptions(catalogue=str(tmp_path / "out"))))
+    folder = tmp_path_factory.mktemp("mugs")
+    make(folder, rows, wishes)
+    return folder / "out"

@@ -82,7 +82,8 @@ class Postings:
 class PostingsBuilder:
     """Takes documents one by one; with a folder to spill into, in memory that hardly grows with them."""
 
-    def __init__(self, spill: Path | None = None) -> None:
+    def __init__(self, spill: Path | None = None, block: int = BLOCK) -> None:
+        self._block = block
         self._keys: dict[str, int] = {}
         self._found_in = array("i")
         self._waiting = array("i")
@@ -99,7 +100,7 @@ class PostingsBuilder:
             self._found_in[number] += 1
             self._waiting.extend((number, self._documents, count))
         self._documents += 1
-        if len(self._waiting) >= 3 * BLOCK:
+        if len(self._waiting) >= 3 * self._block:
             self._flush()
 
     def _flush(self) -> None:
@@ -118,7 +119,7 @@ class PostingsBuilder:
         free = starts[:-1].copy()
         with self._blocks:
             self._blocks.seek(0)
-            while block := self._blocks.read(12 * BLOCK):
+            while block := self._blocks.read(3 * self._waiting.itemsize * self._block):
                 _put(np.frombuffer(block, dtype=np.intc).reshape(-1, 3), free, places, values)
         return Postings(self._keys, starts, places, values)
 

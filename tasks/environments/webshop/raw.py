@@ -55,14 +55,14 @@ class RawFile:
                 yield row["asin"], row
 
     @contextmanager
-    def _stream(self) -> Iterator["_Stream"]:
+    def _stream(self) -> Iterator["JsonStream"]:
         with self.path.open("rb") as file:
             counted = _Counted(file, self.path.stat().st_size, self._stage)
             packed = file.peek(2)[:2] == b"\x1f\x8b"
             unpacked = gzip.GzipFile(fileobj=counted) if packed else counted
             text = io.TextIOWrapper(io.BufferedReader(unpacked, CHUNK), encoding="utf-8-sig")
             try:
-                yield _Stream(text, self.path)
+                yield JsonStream(text, self.path)
             except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
                 raise UserError(f"{self.path}: damaged: {error}") from None
             while text.read(CHUNK):
@@ -100,14 +100,15 @@ class _Counted(io.RawIOBase):
         progress.report(progress.Progress(self._stage, 0, done, size, "MB", finished=finished))
 
 
-class _Stream:
+class JsonStream:
     """JSON objects, lists and strings, one after the other, of a text that need not fit into memory.
 
     Not numbers: nothing tells that one goes on after the part that was read.
     """
 
-    def __init__(self, file: io.TextIOBase, path: Path) -> None:
+    def __init__(self, file: io.TextIOBase, path: Path, chunk: int = CHUNK) -> None:
         self._file = file
+        self._chunk = chunk
         self._path = path
         self._text = ""
         self._at = 0
@@ -121,7 +122,7 @@ class _Stream:
                 if self._text[self._at] not in " \t\r\n":
                     return self._text[self._at]
                 self._at += 1
-            if not self._more(CHUNK):
+            if not self._more(self._chunk):
                 return ""
 
     def value(self) -> Any:
@@ -132,7 +133,7 @@ class _Stream:
                 value, self._at = self._decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 waiting = len(self._text) - self._at
-                if waiting > LONGEST or not self._more(max(CHUNK, waiting)):
+                if waiting > LONGEST or not self._more(max(self._chunk, waiting)):
                     raise self._wrong(f"not JSON: {error.msg}") from None
             else:
                 return value

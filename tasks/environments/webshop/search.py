@@ -62,12 +62,16 @@ class SearchIndex:
 
     def scores(self, terms: Iterable[str]) -> NDArray[np.float32]:
         """Score of every document, in the order they were added. A repeated term counts as a boost."""
-        total = np.zeros(len(self.ranks), dtype=np.float64)
+        places: list[NDArray[np.int32]] = [self.ranks[:0]]
+        contributions: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)]
         for term, repeats in Counter(terms).items():
-            places, saturation = self.postings.find(term)
-            if places.size:
-                weight = self._inverse_document_frequency(places.size) * np.float32(repeats)
-                total[places] += weight - weight / saturation
+            found_in, saturation = self.postings.find(term)
+            if found_in.size:
+                weight = self._inverse_document_frequency(found_in.size) * np.float32(repeats)
+                places.append(found_in)
+                contributions.append(weight - weight / saturation)
+        # Sums in float64, in order of the terms.
+        total = np.bincount(np.concatenate(places), np.concatenate(contributions), len(self.ranks))
         return total.astype(np.float32)
 
     def _inverse_document_frequency(self, found_in: int) -> np.float32:
