@@ -159,13 +159,13 @@ class MySqlDatabase:
 
     def _replace(self, session: Session) -> None:
         """Give a session up, and end from a new one what still runs in it."""
-        self._session = Session(self._address)
+        self._session = None
         session.close()
-        # It may have ended meanwhile.
-        with contextlib.suppress(ServerError):
-            self._session.ask(f"KILL {session.thread}")
-        with reported(self._address):
-            self._session.confine(self._limits)
+        fresh = Session(self._address)
+        # It may have ended meanwhile, or be in the middle of what nothing can end.
+        with contextlib.suppress(ServerError, Exceeded):
+            fresh.ask(f"KILL {session.thread}")
+        fresh.close()
 
     def _printed(self, found: tuple[Row, ...] | None) -> Answer:
         if found is None:

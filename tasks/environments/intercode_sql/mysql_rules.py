@@ -126,7 +126,8 @@ def databases(tokens: Sequence[Token]) -> Iterator[str]:
         if word == "(":
             levels.append(_Level(lists_tables=table_follows))
         elif word == ")":
-            levels = levels[:-1] or [_Level()]
+            levels.pop()
+            levels = levels or [_Level()]
             table_follows = False
         elif word in _AFTER_TABLES:
             level.selects |= word == "SELECT"
@@ -161,26 +162,34 @@ def _written(token: Token) -> str:
 
 def calls(tokens: Sequence[Token]) -> Iterator[str]:
     """Names of the functions that a statement calls, in lower case; `a.b` for one of a database."""
+    closing = _closing(tokens)
     for at, token in enumerate(tokens[:-1]):
         if tokens[at + 1].text != "(" or not token.is_name or keyword(token) in _BEFORE_PARENTHESES:
             continue
-        before = tokens[at - 1] if at else None
-        if before is not None and before.text == ".":
+        before = keyword(tokens[at - 1]) if at else ""
+        if before == ".":
             yield f"{_written(tokens[at - 2])}.{_written(token)}".lower()
-        elif not _names_columns(tokens, at):
+        # Columns follow a table's name in `WITH t (a, b) AS (...)` and in `(...) AS t (a, b)`.
+        elif before not in ("AS", ")") and not _defines(tokens, closing.get(at + 1)):
             yield _written(token).lower()
 
 
-def _names_columns(tokens: Sequence[Token], at: int) -> bool:
-    """Whether the name at `at` is that of a table whose columns follow: `WITH t (a, b) AS (...)`, `AS t (a, b)`."""
-    if at and keyword(tokens[at - 1]) in ("AS", ")"):
-        return True
-    depth = 0
-    for place in range(at + 1, len(tokens) - 2):
-        depth += {"(": 1, ")": -1}.get(keyword(tokens[place]), 0)
-        if depth == 0:
-            return keyword(tokens[place + 1]) == "AS" and tokens[place + 2].text == "("
-    return False
+def _closing(tokens: Sequence[Token]) -> dict[int, int]:
+    """Where the parenthesis that opens at a place is closed."""
+    opened: list[int] = []
+    closing = {}
+    for at, token in enumerate(tokens):
+        if token.text == "(":
+            opened.append(at)
+        elif token.text == ")" and opened:
+            closing[opened.pop()] = at
+    return closing
+
+
+def _defines(tokens: Sequence[Token], closed: int | None) -> bool:
+    if closed is None or closed + 2 >= len(tokens):
+        return False
+    return keyword(tokens[closed + 1]) == "AS" and tokens[closed + 2].text == "("
 
 
 def padding(tokens: Sequence[Token]) -> int:
