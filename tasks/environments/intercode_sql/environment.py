@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from rro.tasks.environments.base import Expert, Strict, Task
 from rro.tasks.environments.intercode_sql.actions import Reading, canonical
@@ -13,6 +13,7 @@ from rro.tasks.environments.intercode_sql.data import BUNDLED, SPLITS, SqlData, 
 from rro.tasks.environments.intercode_sql.database import Database, Limits
 from rro.tasks.environments.intercode_sql.episode import Rules, SqlEpisode
 from rro.tasks.environments.intercode_sql.expert import SqlExpert, SqlExpertOptions
+from rro.tasks.environments.intercode_sql.mysql_address import check_stored
 from rro.tasks.environments.intercode_sql.sqlite_database import SqliteDatabase
 from rro.tasks.errors import UserError
 
@@ -58,6 +59,13 @@ class SqlOptions(Strict):
     most_tables: int = Field(0, ge=0, description="only tasks whose gold query names at most so many; 0: all")
     limits: LimitOptions = Field(default_factory=LimitOptions, description="what one statement may use")
     prompt: str | None = Field(None, description="replaces what the agent is told before the question")
+
+    @field_validator("url")
+    @classmethod
+    def _may_be_stored(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_stored(value)
+        return value
 
 
 class InterCodeSql:
