@@ -52,7 +52,10 @@ SCHEMA = {
     },
     "museum": {"rooms": [["id", "int", "NO", "PRI", None, ""], ["title", "text", "YES", "", None, ""]]},
 }
-MUSEUM = "CREATE TABLE `rooms` (`id` int NOT NULL, `title` text, PRIMARY KEY (`id`));\nINSERT INTO `rooms` VALUES (1, 'Secret');\n"
+MUSEUM = """
+CREATE TABLE `rooms` (`id` int NOT NULL, `title` text, PRIMARY KEY (`id`));
+INSERT INTO `rooms` VALUES (1, 'Secret');
+"""
 
 
 def task(number: int, question: str, gold: str, db: str = DB, split: str = "test") -> dict[str, Any]:
@@ -63,7 +66,9 @@ def task(number: int, question: str, gold: str, db: str = DB, split: str = "test
 
 TASKS = [
     task(1, "How many boats are there?", "SELECT COUNT(*) FROM boats"),
-    task(2, "Name all boats by length.", 'SELECT name FROM boats WHERE name != "" ORDER BY length, id'),
+    task(
+        2, "Name the first three boats.", 'SELECT name FROM boats WHERE home != "malaga" ORDER BY length, id'
+    ),
     task(3, "Which boats are at home in Kiel?", "SELECT name FROM boats WHERE home = 'KIEL'"),
     task(4, "Which room is first?", "SELECT title FROM rooms WHERE id = 1", db="museum", split="train"),
     task(5, "Which boats have sunk?", "SELECT name FROM boats WHERE length < 0"),

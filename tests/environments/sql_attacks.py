@@ -239,6 +239,11 @@ _SERIES = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t{}) "
 _TEN = "(SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5)"
 _MILLION = "REPEAT('a', 1000000)"
 
+
+def _boats(aliases: str) -> str:
+    return ", ".join(f"boats {alias}" for alias in aliases)
+
+
 HEAVY: list[Attack] = [
     ("endless recursion", _SERIES.format("") + "SELECT * FROM t", BOTH),
     ("endless recursion counted", _SERIES.format("") + "SELECT COUNT(*) FROM t", BOTH),
@@ -305,7 +310,8 @@ HEAVY: list[Attack] = [
     ),
     (
         "correlated subqueries",
-        "SELECT COUNT(*) FROM boats a, boats b, boats c, boats d, boats e WHERE a.id IN (SELECT f.id FROM boats f, boats g, boats h, boats i, boats j WHERE f.id + g.id + h.id = a.id + b.id + c.id + d.id + e.id)",
+        f"SELECT COUNT(*) FROM {_boats('abcde')} WHERE a.id IN (SELECT f.id FROM {_boats('fghij')} "
+        "WHERE f.id + g.id + h.id = a.id + b.id + c.id + d.id + e.id)",
         BOTH,
     ),
     (
@@ -335,7 +341,8 @@ HEAVY: list[Attack] = [
     ("like with escape", f"SELECT {_MILLION} LIKE '" + "%a" * 200 + "!%' ESCAPE '!'", BOTH),
     (
         "like in a join",
-        "SELECT COUNT(*) FROM boats a JOIN boats b ON REPEAT(a.home, 100000) LIKE CONCAT('%', REPEAT(b.home, 1000), '%')",
+        "SELECT COUNT(*) FROM boats a JOIN boats b ON REPEAT(a.home, 100000) LIKE CONCAT('%', "
+        "REPEAT(b.home, 1000), '%')",
         BOTH,
     ),
     ("regexp of nested stars", "SELECT REPEAT('a', 60) REGEXP '^(a|a)*b'", BOTH),
@@ -374,12 +381,14 @@ HEAVY: list[Attack] = [
     ),
     (
         "huge distinct of long texts",
-        "SELECT DISTINCT CONCAT(REPEAT(a.name, 100000), b.id, c.id, d.id, e.id, f.id) FROM boats a, boats b, boats c, boats d, boats e, boats f",
+        "SELECT DISTINCT CONCAT(REPEAT(a.name, 100000), b.id, c.id, d.id, e.id, f.id) FROM "
+        f"{_boats('abcdef')}",
         BOTH,
     ),
     (
         "huge materialised cte",
-        "WITH x AS (SELECT REPEAT(a.name, 200000) AS s FROM boats a, boats b, boats c, boats d, boats e) SELECT COUNT(*) FROM x p JOIN x q ON p.s = q.s",
+        f"WITH x AS (SELECT REPEAT(a.name, 200000) AS s FROM {_boats('abcde')}) SELECT COUNT(*) "
+        "FROM x p JOIN x q ON p.s = q.s",
         BOTH,
     ),
     (
@@ -444,7 +453,7 @@ HEAVY: list[Attack] = [
     ("substring index bomb", f"SELECT LENGTH(SUBSTRING_INDEX({_MILLION}, 'a', 999999))", BOTH),
     (
         "collation bomb",
-        "SELECT COUNT(DISTINCT CONCAT(REPEAT('é', 20000), a.id, b.id, c.id, d.id)) FROM boats a, boats b, boats c, boats d",
+        f"SELECT COUNT(DISTINCT CONCAT(REPEAT('é', 20000), a.id, b.id, c.id, d.id)) FROM {_boats('abcd')}",
         BOTH,
     ),
     (

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rro.tasks.environments.intercode_sql.collation import COLLATION
 from rro.tasks.environments.intercode_sql.dates import UNITS
 from rro.tasks.environments.intercode_sql.statements import Token
 
@@ -151,7 +152,7 @@ def _count(call: Call) -> str | None:
     if not call.says(call.begin, "DISTINCT") or call.find(",") is None:
         return None
     values = Call(call.tokens, call.begin + 1, call.end, call.closing, call.rewrite).arguments()
-    return f"count(DISTINCT concat({_MARK.join(call.rewrite(*one) for one in values)}))"
+    return f"count(DISTINCT concat({_MARK.join(call.rewrite(*one) for one in values)}) COLLATE {COLLATION})"
 
 
 _MARK = ", '\x1f', "

@@ -195,7 +195,7 @@ WITH_NULLS: dict[str, Function] = {
     "concat_ws": (-1, _joined),
     "elt": (-1, _chosen),
     "field": (-1, _field),
-    "isnull": (1, lambda value: value is None),
+    "isnull_": (1, lambda value: value is None),
     "like": (2, like),
     "regexp": (2, regexp),
     "version": (0, lambda: "8.0.32"),

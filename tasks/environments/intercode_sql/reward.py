@@ -7,9 +7,10 @@ have, as often as both have them, first ones first; tau-b is then taken on the t
 printed text (princeton-nlp/intercode, envs/sql/sql_env.py, get_reward; the tau is scipy.stats.kendalltau's).
 
 Upstream's quirks, all kept:
-- The order always counts, also where the question asks for none: the gold rows backwards earn -1.
+- The order always counts, also where the question asks for none: a sorted result backwards earns -1.
 - Tau compares the i-th common row of one list with the i-th of the other by alphabet, so what counts is how
-  alike the ups and downs of the two lists are, not where a row stands.
+  alike the ups and downs of the two lists are, not where a row stands: another unsorted result backwards may
+  earn more than 0.
 - One common row, or only equal ones, have no tau; IoU then stays unrounded.
 - Two empty results earn 1. An error, no result at all, and nothing asked earn 0.
 """

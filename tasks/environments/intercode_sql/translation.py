@@ -20,6 +20,7 @@ _COMPARISONS = ("=", "<>", "!=", "<", ">", "<=", ">=")
 _INSTEAD = {
     "/": "* 1.0 /",
     "DIV": "/",
+    "MOD": "%",
     "&&": "AND",
     "||": "OR",
     "!": "NOT",
@@ -32,7 +33,7 @@ _INSTEAD = {
 """Words and symbols that have another form, wherever they stand."""
 _UNKNOWN = frozenset(("@", "@@", ":=", ":", "?", "{", "}", "[", "]", "\\", "->", "->>", "^"))
 """Symbols that mean something in one of the two dialects only."""
-_RENAMED = {"IF": "iif", "LEFT": "left_", "RIGHT": "right_"}
+_RENAMED = {"IF": "iif", "ISNULL": "isnull_", "LEFT": "left_", "RIGHT": "right_"}
 _NO_PARENTHESES = ("CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP")
 _RESERVED = frozenset(
     ("AUTOINCREMENT", "COMMIT", "DEFERRABLE", "ISNULL", "NOTHING", "NOTNULL", "TRANSACTION")
