@@ -125,6 +125,34 @@ def facts(about: dict[str, Any], above: str = "") -> dict[str, str]:
 
 
 @data.command
+def load_mysql(
+    *,
+    data: Annotated[str, Parameter(help="Folder made by rro data import intercode-sql, or 'bundled'")],
+    url: str,
+    user: str = "rro",
+) -> None:
+    """Put InterCode-SQL's databases on a MySQL or MariaDB server, with a user who can only read them.
+
+    Prints the SQL it runs; nothing that is on the server is changed. Then let a run ask that server:
+    --environment.options.url mysql://rro@host:port
+
+    Parameters
+    ----------
+    url
+        The server and its administrator, mysql://root@host:port; the password may stand in it or in
+        RRO_DATABASE_ADMIN_PASSWORD
+    user
+        The user to make; gets the password in RRO_DATABASE_PASSWORD, or one that is made up and printed
+    """
+    from rro.tasks.environments.intercode_sql.load_mysql import load
+
+    console = stdout()
+    for line in load(data, url, user):
+        end = "" if line.startswith("--") else ";"
+        console.print(printable(line, keep=chr(10)) + end, markup=False, soft_wrap=True)
+
+
+@data.command
 def check(folder: Path, /) -> None:
     """Say what a prepared folder holds and whether it is whole; exit code 1 if it is not.
 

@@ -89,7 +89,8 @@ def verify_intercode_sql(
     Every recording is a file of JSON lines, gzipped or plain.
     """
     from rro.tasks.environments.intercode_sql.data import SqlData
-    from rro.tasks.environments.intercode_sql.environment import SqlOptions, open_database
+    from rro.tasks.environments.intercode_sql.database import Limits
+    from rro.tasks.environments.intercode_sql.environment import open_database
     from rro.tasks.environments.intercode_sql.verify import verify
 
     given = {"rewards": rewards, "answers": answers, "episodes": episodes}
@@ -97,6 +98,6 @@ def verify_intercode_sql(
     if not recordings:
         raise UserError("no recording to replay; name one: " + ", ".join(f"--{kind} FILE" for kind in given))
     loaded = SqlData.load(data)
-    database = open_database(loaded, SqlOptions(data=data, url=database_url))
+    database = open_database(loaded, Limits(), database_url)
     with closing(database):
         show_checks(verify(loaded, database, recordings))

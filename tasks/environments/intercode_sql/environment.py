@@ -79,7 +79,7 @@ class InterCodeSql:
     def __init__(self, options: SqlOptions) -> None:
         self._data = SqlData.load(options.data)
         self._reading = options.reading
-        self.database = open_database(self._data, options)
+        self.database = open_database(self._data, Limits(**options.limits.model_dump()), options.url)
         self.max_turns = options.max_turns
         self.prompt = PROMPT if options.prompt is None else options.prompt
         behaviour = options.model_dump_json(exclude={"data", "url"})
@@ -121,11 +121,10 @@ class InterCodeSql:
         self.database.close()
 
 
-def open_database(data: SqlData, options: SqlOptions) -> Database:
-    """The databases of `data` in SQLite, or on the server that `options.url` names."""
-    limits = Limits(**options.limits.model_dump())
-    if options.url is None:
+def open_database(data: SqlData, limits: Limits, url: str | None) -> Database:
+    """The databases of `data` in SQLite, or on the server that `url` names."""
+    if url is None:
         return SqliteDatabase(data, limits)
     from rro.tasks.environments.intercode_sql.mysql_database import MySqlDatabase
 
-    return MySqlDatabase(options.url, data, limits)
+    return MySqlDatabase(url, data, limits)
