@@ -13,6 +13,7 @@ Files of a prepared folder, each plain or with `.gz`:
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,7 +152,10 @@ def _names(name: str) -> tuple[str, str]:
 
 def _text(file: Traversable) -> str:
     data = file.read_bytes()
-    return (gzip.decompress(data) if file.name.endswith(".gz") else data).decode()
+    try:
+        return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: damaged: {error}") from None
 
 
 def _lines(text: str) -> Iterator[dict[str, Any]]:

@@ -57,7 +57,6 @@ class _Translator:
         self._closing = self._pairs()
         columns = [column for table in schema.values() for column in table]
         self._texts = {name.upper() for name, kind, *_ in columns if "char" in kind or "text" in kind}
-        self._names = {column[0].upper() for column in columns} | {table.upper() for table in schema}
 
     def text(self, begin: int, end: int, depth: int = 0) -> str:
         """The tokens from `begin` to `end`, rewritten."""
@@ -159,7 +158,7 @@ class _Translator:
         return f"CAST({name} AS REAL)" if is_text and self._meets_number(at, after) else name
 
     def _name(self, token: Token) -> str:
-        odd = token.text[0] in "$0123456789" or (token.value in _RESERVED and token.value in self._names)
+        odd = token.text[0] in "$0123456789" or (token.kind is Kind.WORD and token.value in _RESERVED)
         return f"`{token.text}`" if odd else token.text
 
     def _meets_number(self, at: int, after: int) -> bool:
