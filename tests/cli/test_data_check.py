@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from rro.data import resource
+from rro.flows.cli import make_app
 from rro.tasks.environments.webshop.catalogue import Catalogue
 from tests.cli.conftest import Rro
 
@@ -150,7 +152,7 @@ BREAKS: list[tuple[Callable[[Path], None], list[str]]] = [
     (edit("title_nouns.json", without("B0COOK0001")), ["product B0COOK0001: the catalogue's title nouns"]),
     (edit("products.jsonl", lambda row: "{"), ["line 1: not JSON", *["is not in the catalogue"] * 8]),
     (edit("products.jsonl", lambda row: "[]"), ["an object is needed", *["is not in the catalogue"] * 8]),
-    (edit("products.jsonl", without("name")), ["KeyError('name')"]),
+    (edit("products.jsonl", without("name")), ["'name' must hold text"]),
     (edit("products.jsonl", having(asin="B0COOK0001")), ["came before", *["is not in the catalogue"] * 8]),
     (edit("goals_human.jsonl", having(asin="B0NONE0001")), ["goal 0: product B0NONE0001 is not in"]),
     (edit("goals_human.jsonl", having(attributes=[])), ["goal 0: no attributes"]),
@@ -194,13 +196,16 @@ def sorted_like(problems: list[str], found: list[str]) -> list[str]:
 
 INDEX_BREAKS: list[tuple[Callable[[Path], None], str]] = [
     (edit("products.jsonl", having(name="Red Mug")), "products.jsonl was changed after the import"),
-    (lambda folder: (folder / "search/about.json").unlink(), "no about.json"),
-    (lambda folder: (folder / "search/terms.places.npy").unlink(), "damaged, import the catalogue again"),
+    (lambda folder: (folder / "search/about.json").unlink(), "search: damaged; import"),
+    (
+        lambda folder: (folder / "search/terms.places.npy").unlink(),
+        "search: damaged; import the catalogue again",
+    ),
     (
         lambda folder: (folder / "search/offsets.npy").write_bytes(
             (folder / "search/offsets.npy").read_bytes()[:-8]
         ),
-        "damaged, import the catalogue again",
+        "search: damaged; import the catalogue again",
     ),
     (edit("search/about.json", having(version=0)), "made by another version of rro"),
     (edit("about.json", having(counts={"products": 4})), "tells of 4 products; 3 are there"),
@@ -217,6 +222,15 @@ def test_an_imported_folder_is_held_against_its_index_and_its_about(
     ended = rro("data", "check", str(made))
     assert ended.code == 1
     assert problem in ended.out
+
+
+DOCS = (Path(__file__).parents[2] / "docs/webshop.md").read_text(encoding="utf-8").replace("\\\n", " ")
+COMMANDS = [shlex.split(line) for line in DOCS.splitlines() if line.startswith("rro ")]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_commands_of_the_docs_are_ones(words: list[str]) -> None:
+    make_app().parse_args(words[1:], exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "."])

@@ -202,6 +202,14 @@ def test_packed_files_are_read_alike(tmp_path: Path) -> None:
     ("break_it", "message"),
     [
         ({"products.jsonl": None}, "no file with 'products'"),
+        ({"products.jsonl": "{"}, "products.jsonl, line 1: not JSON"),
+        ({"products.jsonl": "{}"}, "product None: 'asin' must hold text"),
+        (
+            {"products.jsonl": json.dumps({**ROW, "customization_options": {"a": 1}})},
+            "cannot be read: TypeError",
+        ),
+        ({"products.jsonl": "[]"}, "products.jsonl, line 1: an object is needed"),
+        ({"prices.json": "{"}, "prices.json: not JSON"),
         ({"goals_human.jsonl": None}, "has no goals"),
         ({"prices.json": None}, "B0RAWS0001: the catalogue's purchase prices"),
         ({"title_nouns.json": "{}"}, "no file with 'title_nouns'|title nouns do not list it"),

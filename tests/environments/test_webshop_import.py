@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rro.tasks.environments.webshop.catalogue import Catalogue
@@ -316,6 +316,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.lists(VALUES) | st.text(), max_size=5),
     chunk=st.integers(1, 9),
@@ -335,6 +336,7 @@ def test_values_are_read_whole_wherever_the_text_is_cut(
 DOCUMENTS = st.lists(st.dictionaries(st.text("abc", max_size=2), st.integers(1, 9)), max_size=12)
 
 
+@settings(deadline=None)
 @given(documents=DOCUMENTS, block=st.integers(1, 20))
 def test_an_index_built_in_blocks_and_mapped_from_files_is_the_same(documents: list[Row], block: int) -> None:
     expected: dict[str, list[tuple[int, int]]] = {}

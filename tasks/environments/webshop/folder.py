@@ -50,10 +50,13 @@ class PreparedFiles:
                 try:
                     row = json.loads(line)
                 except ValueError as error:
-                    raise UserError(
-                        f"catalogue {self.folder}: {name}, line {number}: not JSON: {error}"
-                    ) from None
+                    raise self._wrong(name, number, f"not JSON: {error}") from None
+                if not isinstance(row, dict):
+                    raise self._wrong(name, number, "an object is needed")
                 yield row
+
+    def _wrong(self, name: str | None, number: int, what: str) -> UserError:
+        return UserError(f"catalogue {self.folder}: {name}, line {number}: {what}")
 
     def table(self, name: str | None) -> dict[str, Any]:
         """The object of a JSON file; an empty one of None."""

@@ -36,8 +36,6 @@ SEED = 233
 LONGEST_ASIN = 10
 BATCH = 512
 """Titles that spaCy gets at a time."""
-TEXTS = ("name", "product_category", "category", "query")
-"""Keys of a raw product that must hold text."""
 INSTRUCTION = ("instruction", "instruction_attributes", "instruction_options")
 """Keys of a crowd worker's instruction."""
 
@@ -123,9 +121,6 @@ class _Import:
     def _row(self, raw: Row) -> Row:
         """A prepared row, but for the nouns; draws the price of a range."""
         asin = raw["asin"]
-        for key in TEXTS:
-            if not isinstance(raw.get(key), str):
-                raise UserError(f"{self._products.path}, product {asin}: {key!r} must hold text")
         entry = self._attributes.get(asin) or {}
         if not isinstance(entry, dict):
             raise UserError(
@@ -134,8 +129,8 @@ class _Import:
         amounts = self._amounts(raw)
         try:
             product = read_product({**raw, "nouns": (), "price": 0.0}, attributes={asin: entry})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{self._products.path}, product {asin}: cannot be read: {error!r}") from None
+        except UserError as error:
+            raise UserError(f"{self._products.path}: {error}") from None
         price = draw_price(amounts, self._random)
         self._counts["products"] += 1
         self._counts["products with a price range"] += len(amounts) > 1

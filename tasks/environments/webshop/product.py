@@ -14,6 +14,8 @@ from rro.tasks.errors import UserError
 
 NO_ATTRIBUTES = ("DUMMY_ATTR",)
 """What upstream gives a product that its attribute file does not list."""
+TEXTS = ("asin", "name", "product_category", "category", "query")
+"""Keys of a row that must hold text."""
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -60,7 +62,23 @@ def read_product(
     """A product from one row with WebShop's raw keys, or with the keys of upstream's loaded form.
 
     A prepared row holds its own `nouns`, `price` and `Attributes`; the tables, by ASIN, are for rows without.
+    `UserError` naming the product where the row is another one.
     """
+    for key in TEXTS:
+        if not isinstance(row.get(key), str):
+            raise UserError(f"product {row.get('asin')}: {key!r} must hold text")
+    try:
+        return _read(row, nouns, prices, attributes)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"product {row['asin']}: cannot be read: {error!r}") from None
+
+
+def _read(
+    row: Mapping[str, Any],
+    nouns: Mapping[str, list[str]],
+    prices: Mapping[str, float],
+    attributes: Mapping[str, Any],
+) -> Product:
     asin = row["asin"]
     amounts = price_amounts(row.get("pricing"))
     bullets = row["small_description"]

@@ -172,17 +172,19 @@ def _report(done: int, size: int) -> None:
 
 
 def read_shelf(products: Path, digest: str) -> Shelf:
-    """What `write_index` wrote; `UserError` if it is not of these products or of this version."""
+    """What `write_index` wrote; `UserError` if it is not whole, of these products and of this version."""
     folder = products.parent / FOLDER
     try:
         about: dict[str, Any] = json.loads((folder / "about.json").read_text(encoding="ascii"))
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no about.json, so it is not whole; import the catalogue again") from None
-    if about["version"] != VERSION:
-        raise UserError(f"{folder}: made by another version of rro; import the catalogue again")
-    if about["products"] != digest:
-        raise UserError(f"{folder}: {products.name} was changed after the import; import the catalogue again")
-    stored = StoredProducts(products, read_array(folder, "offsets"))
-    index = SearchIndex.read(folder)
-    by_asin = ByAsin(stored, np.load(folder / "asins.npy"), index.ranks)
-    return Shelf(stored, by_asin, index, Postings.read(folder, "special"))
+        if about.get("version") != VERSION:
+            raise UserError(f"{folder}: made by another version of rro; import the catalogue again")
+        if about.get("products") != digest:
+            raise UserError(
+                f"{folder}: {products.name} was changed after the import; import the catalogue again"
+            )
+        stored = StoredProducts(products, read_array(folder, "offsets"))
+        index = SearchIndex.read(folder)
+        by_asin = ByAsin(stored, np.load(folder / "asins.npy"), index.ranks)
+        return Shelf(stored, by_asin, index, Postings.read(folder, "special"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: damaged; import the catalogue again ({error})") from None
