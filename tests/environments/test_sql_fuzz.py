@@ -119,8 +119,8 @@ def check_copy(episode: SqlEpisode, action: str) -> None:
 )
 @given(st.lists(st.text() | st.sampled_from(WORDS), max_size=8).map(" ".join))
 def test_any_text_is_an_action(sql: InterCodeSql, action: str) -> None:
-    episode = sql.start(sql.tasks("test")[0])
-    check_copy(episode, action)
-    check_turn(episode.step(action))
-    check_turn(episode.step(f"```sql\nSELECT {action}\n```"))
+    for text in (action, f"```sql\nSELECT {action}\n```"):
+        episode = sql.start(sql.tasks("test")[0])
+        check_copy(episode, text)
+        check_turn(episode.step(text))
     assert isinstance(sql.canonical(action), str)

@@ -63,6 +63,36 @@ class TooMuch(Exception):
     """A result beyond what the limits allow; the message is what the agent reads."""
 
 
+Gate = Callable[[int, str | None, str | None, str | None, str | None], int]
+
+
+def gate(name: str, tables: frozenset[str], functions: frozenset[str], own: frozenset[str]) -> Gate:
+    """An authorizer that allows reading the tables of database `name` and calling `functions`, and nothing else.
+
+    SQLite asks it for every column and call while it prepares a statement. Where rows are only counted, it names
+    no column and no database, and the table may be one that the statement itself has named; then it must not be
+    one of SQLite's own modules (`own`) or tables.
+    """
+    allow, deny = sqlite3.SQLITE_OK, sqlite3.SQLITE_DENY
+    read, call = sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION
+    harmless = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE)
+
+    def authorize(
+        action: int, first: str | None, second: str | None, where: str | None, _: str | None
+    ) -> int:
+        if action == read and first:
+            if where == name:
+                return allow if first in tables and second != "ROWID" else deny
+            counted = where is None and not second
+            unknown = first.lower() not in own and not first.lower().startswith(("sqlite_", "pragma_"))
+            return allow if counted and unknown else deny
+        if action == call and second:
+            return allow if second.lower() in functions else deny
+        return allow if action in harmless else deny
+
+    return authorize
+
+
 class Store:
     """One database in memory, which statements can only read."""
 
@@ -73,9 +103,10 @@ class Store:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
         self._connection.text_factory = lambda data: data.decode(errors="replace")
         self._connection.execute("PRAGMA temp_store = MEMORY")
-        self._functions = register(self._connection, name)
-        self._own = {row[0].lower() for row in self._connection.execute("PRAGMA module_list")}
-        self._tables, self._print = fill(self._connection, name, script)
+        functions = register(self._connection, name)
+        own = {row[0].lower() for row in self._connection.execute("PRAGMA module_list")}
+        tables, self._print = fill(self._connection, name, script)
+        self._gate = gate(name, tables, functions, frozenset(own))
         self._lock()
 
     def _lock(self) -> None:
@@ -89,33 +120,11 @@ class Store:
         if hasattr(connection, "enable_load_extension"):  # Some Pythons are built without it.
             connection.enable_load_extension(False)
         connection.set_progress_handler(self._tick, CALLED_EVERY)
-        connection.set_authorizer(self._authorize)
+        connection.set_authorizer(self._gate)
 
     def _tick(self) -> bool:
         self._steps_left -= CALLED_EVERY
         return self._steps_left < 0
-
-    def _authorize(
-        self, action: int, first: str | None, second: str | None, where: str | None, _: Any
-    ) -> int:
-        """Allow reading the tables of this database, and the functions on the list; deny all else."""
-        if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
-            return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_READ and self._may_read(first or "", second, where):
-            return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in self._functions:
-            return sqlite3.SQLITE_OK
-        return sqlite3.SQLITE_DENY
-
-    def _may_read(self, table: str, column: str | None, where: str | None) -> bool:
-        """Whether a column may be read; the column is empty where only rows are counted.
-
-        Without a database, what is counted may also be a table that the statement itself has named; but then it
-        must not be one of SQLite's own.
-        """
-        if where is None and not column:
-            return table.lower() not in self._own and not table.lower().startswith(("sqlite_", "pragma_"))
-        return where == self._name and table.lower() in self._tables and column != "ROWID"
 
     def run(self, statement: str) -> Reply:
         """The rows of one statement, printed, or why there are none."""
@@ -146,7 +155,7 @@ class Store:
         """Digest of the database's bytes."""
         self._connection.set_authorizer(None)
         data = self._connection.serialize(name=self._name)
-        self._connection.set_authorizer(self._authorize)
+        self._connection.set_authorizer(self._gate)
         return sha256(data).hexdigest()
 
 
