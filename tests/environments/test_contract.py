@@ -13,6 +13,9 @@ OPTIONS = [
     ("webshop", {"observation": "text_rich"}),
     ("webshop", {"observation": "brief", "page_size": 4, "notes": False}),
     ("webshop", {"max_turns": 3}),
+    ("intercode_sql", {"reading": "upstream"}),
+    ("intercode_sql", {"reading": "ipr", "observation_chars": 350}),
+    ("intercode_sql", {"observation": "brief", "max_turns": 4}),
     ("intercode_sql", {"reading": "upstream", "observation": "brief", "observation_chars": 40}),
     ("intercode_sql", {"reading": "ipr", "observation_chars": 350, "hardness": ["easy"], "most_tables": 1}),
 ]
@@ -26,8 +29,8 @@ def test_the_environment_keeps_the_contract(name: str, options: dict[str, object
     check_environment(environment)
 
 
-def test_webshop_is_registered() -> None:
-    assert "webshop" in REGISTERED
+def test_both_benchmarks_are_registered() -> None:
+    assert {"webshop", "intercode_sql"} <= set(REGISTERED)
 
 
 def test_an_unknown_environment_is_named_with_those_that_exist() -> None:
