@@ -203,6 +203,8 @@ def show_inspection(found: Inspection, folder: Path) -> None:
 def show_facts(facts: dict[str, str]) -> None:
     """Print labels and values."""
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for label, value in facts.items():
         table.add_row(Text(printable(label)), Text(printable(value)))
     stdout().print(table)

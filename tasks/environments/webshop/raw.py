@@ -96,7 +96,7 @@ class _Counted(io.RawIOBase):
         return {"bytes": self._done, "sha256": self._digest.hexdigest()}
 
     def _report(self, finished: bool) -> None:
-        done, size = round(self._done / 1e6, 1), round(self._size / 1e6, 1)
+        done, size = round(self._done / 1e6, 3), round(self._size / 1e6, 3)
         progress.report(progress.Progress(self._stage, 0, done, size, "MB", finished=finished))
 
 

@@ -167,7 +167,7 @@ def write_index(products: Path) -> None:
 
 
 def _report(done: int, size: int) -> None:
-    of, total = round(done / 1e6, 1), round(size / 1e6, 1)
+    of, total = round(done / 1e6, 3), round(size / 1e6, 3)
     progress.report(progress.Progress("search index", 0, of, total, "MB", finished=done == size))
 
 
