@@ -12,7 +12,8 @@ from functools import lru_cache
 COLLATION = "general_ci"
 """Name under which SQLite knows the comparison."""
 _LONGEST_KEPT = 200
-"""Only short texts are remembered, so that no agent can fill the memory."""
+_KEPT = 1 << 15
+"""So many short texts are remembered, and no long ones, so that no agent can fill the memory."""
 
 
 class _Weights(dict[int, str]):
@@ -33,23 +34,24 @@ def folded(text: str) -> str:
     return text.upper() if text.isascii() else text.translate(_WEIGHTS)
 
 
-def _key_now(text: str) -> str:
-    return folded(text).rstrip(" ")
+class _Keys(dict[str, str]):
+    """Text to what stands for it where texts are compared and ordered; short ones are remembered."""
+
+    def __missing__(self, text: str) -> str:
+        key = folded(text).rstrip(" ")
+        if len(text) <= _LONGEST_KEPT:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[text] = key
+        return key
 
 
-_key_kept = lru_cache(maxsize=1 << 14)(_key_now)
-
-
-def key(text: str) -> str:
-    """What stands for a text where texts are compared and ordered."""
-    return _key_kept(text) if len(text) <= _LONGEST_KEPT else _key_now(text)
+_KEYS = _Keys()
 
 
 def compare(left: str, right: str) -> int:
     """-1, 0 or 1, as SQLite asks of a collation."""
-    if left == right:
-        return 0
-    one, other = key(left), key(right)
+    one, other = _KEYS[left], _KEYS[right]
     return (one > other) - (one < other)
 
 

@@ -48,8 +48,7 @@ class WorkerProcess:
         """The worker's answer; `WorkerEnded` if there is none."""
         try:
             self._write(json.dumps(request).encode())
-            (length,) = worker.LENGTH.unpack(self._read(worker.LENGTH.size))
-            rows, error = json.loads(self._read(length))
+            rows, error = json.loads(self._read())
         except (BrokenPipeError, EOFError):
             self.close()
             raise WorkerEnded(self._process.returncode) from None
@@ -61,18 +60,19 @@ class WorkerProcess:
         while rest:
             rest = rest[os.write(self._process.stdin.fileno(), rest) :]
 
-    def _read(self, size: int) -> bytes:
+    def _read(self) -> bytes:
         assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        data = bytearray()
+        descriptor, data, size = self._process.stdout.fileno(), bytearray(), worker.LENGTH.size
         while len(data) < size:
             if not select.select([descriptor], [], [], self._patience)[0]:
                 self._process.kill()
-            part = os.read(descriptor, size - len(data))
+            part = os.read(descriptor, worker.AT_ONCE)
             if not part:
                 raise EOFError
             data += part
-        return bytes(data)
+            if size == worker.LENGTH.size and len(data) >= size:
+                size += worker.LENGTH.unpack_from(data)[0]
+        return bytes(data[worker.LENGTH.size :])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+from typing import NamedTuple
 
 LONGEST = 20_000
 """Characters of a statement; the longest gold query of InterCode-SQL has 410."""
@@ -54,8 +55,7 @@ class Kind(Enum):
     SYMBOL = "symbol"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token, and where it stood."""
 
     kind: Kind

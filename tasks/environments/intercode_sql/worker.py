@@ -32,6 +32,8 @@ from rro.tasks.environments.intercode_sql.filling import fill
 from rro.tasks.environments.intercode_sql.statements import LONGEST as LONGEST_STATEMENT
 
 LENGTH = struct.Struct(">I")
+AT_ONCE = 1 << 16
+"""Bytes read at once: a pipe holds no more."""
 TOO_SLOW = "Query execution was interrupted, maximum statement execution time exceeded"
 """MySQL's words."""
 TOO_MUCH_MEMORY = "Out of memory"
@@ -202,21 +204,24 @@ def read_requests() -> Iterator[list[str]]:
     while os.getppid() == parent:
         # A process forked from the parent may hold the pipe open after the parent's death.
         if select.select([0], [], [], WATCH)[0]:
-            head = _read(LENGTH.size)
-            if not head:
+            request = _read()
+            if request is None:
                 return
-            yield json.loads(_read(*LENGTH.unpack(head)))
+            yield request
 
 
-def _read(size: int) -> bytes:
-    parts = []
-    while size:
-        part = os.read(0, min(size, 1 << 20))
+def _read() -> list[str] | None:
+    """One request; the parent sends none before the one before is answered."""
+    data, size = bytearray(), LENGTH.size
+    while len(data) < size:
+        part = os.read(0, AT_ONCE)
         if not part:
-            return b""
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+            return None
+        data += part
+        if size == LENGTH.size and len(data) >= size:
+            size += LENGTH.unpack_from(data)[0]
+    request: list[str] = json.loads(data[LENGTH.size :])
+    return request
 
 
 def write_reply(reply: Reply) -> None:
