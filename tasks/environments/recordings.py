@@ -28,8 +28,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         raise UserError(f"{path}: no such file")
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
-    opened = gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8")
-    with opened as lines:
+    with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _row(path, number, line)
