@@ -56,6 +56,7 @@ help: ## This list
 $(INSTALLED): requirements/cpu.lock pyproject.toml
 	@echo "Installing into $(VENV) with $(PYTHON); this takes one to three minutes the first time."
 	@$(PYTHON) requirements/make_venv.py $(VENV)
+	@rm -rf *.egg-info  # One that an older build left would hide new entry points from `python -m`.
 	$(BIN)/python -m pip install --no-deps -r requirements/cpu.lock \
 		| sed -u '/^Requirement already/d; /^Ignoring/d' || { cat requirements/torch-hint.txt; exit 1; }
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .

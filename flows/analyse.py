@@ -10,6 +10,7 @@ from rro.flows.artifacts import artifact_key, publish_markdown, publish_table
 from rro.flows.common import Context, open_context, stage
 from rro.flows.explore import exploration_shards
 from rro.tasks.errors import GateClosed
+from rro.tasks.exploration.strategies import make_strategy
 from rro.tasks.reporting import analysis, summary
 from rro.tasks.reporting.charts import candidates_chart, margin_chart, reward_chart
 from rro.tasks.settings import Settings
@@ -46,7 +47,8 @@ async def analyse(
     settings = context.settings
     with stage(context, "analyse", "queries", 1) as running:
         found = ask(context)
-        verdict = analysis.decide(found.analysis, settings.gate)
+        needs_pairs = make_strategy(settings.explore).trains == "dpo"
+        verdict = analysis.decide(found.analysis, settings.gate, needs_pairs)
         text = analysis.markdown(found.analysis, verdict)
         what = f"iteration {iteration} of {run}"
         key = artifact_key(run, f"i{iteration}")

@@ -17,6 +17,8 @@ TRACEBACK = "--traceback"
 COMMANDS = {
     "run": ("run", "Run the whole pipeline: sft, explore, pairs, analyse, gate, dpo, evaluate."),
     "stage": ("run", "Run one stage of a run."),
+    "compare": ("run", "Compare strategies from one SFT policy: what they bought, what they cost."),
+    "ablate": ("run", "Turn one knob of RRO at a time."),
     "runs": ("look", "List the runs of a warehouse, the newest first."),
     "sql": ("look", "Ask the warehouse a question in SQL (DuckDB); it can only read."),
     "query": ("look", "Answer a named question about a run; without a name, list the questions."),

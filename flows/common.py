@@ -15,8 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rro.tasks.environments.base import Environment, environment_class
+from rro.tasks.environments.base import Environment, Expert, Task, environment_class
 from rro.tasks.errors import UserError
+from rro.tasks.exploration.seeds import seed_for
 from rro.tasks.lineage import code_version
 from rro.tasks.process import warehouse_root
 from rro.tasks.progress import Progress, report
@@ -47,6 +48,11 @@ class Context:
         """Where the agent acts."""
         kind = environment_class(self.settings.environment.name)
         return kind(kind.Options.model_validate(self.settings.environment.options))
+
+    def expert(self, task: Task) -> Expert:
+        """The scripted expert for a task, the same wherever the task is demonstrated."""
+        options = self.environment.ExpertOptions.model_validate(self.settings.experts.options)
+        return self.environment.expert(seed_for(self.settings.seed, "expert", task.id), options)
 
     def reusable(self, shard: str, key: str) -> bool:
         """Whether the shard is published and was made under the same key."""

@@ -1,13 +1,21 @@
-"""Stage dpo: preference training on an iteration's pairs. Writes the iteration's policy."""
+"""Stage dpo: preference training on an iteration's pairs. Writes the iteration's policy.
+
+The strategy `rft` yields successful trajectories and no pairs; its policy is another SFT, on them and the expert's.
+"""
+
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import flow
 
 from rro.flows.common import Context, Stage, open_context, stage
+from rro.flows.sft import base_model, demonstrations
 from rro.flows.train import publish_policy, trained
 from rro.tasks.errors import UserError
-from rro.tasks.lineage import dpo_key
+from rro.tasks.exploration.pairs import EXPLORED, explored_tasks
+from rro.tasks.exploration.strategies import make_strategy
+from rro.tasks.lineage import dpo_key, rft_key
 from rro.tasks.settings import Settings
 
 
@@ -36,6 +44,8 @@ async def dpo(
             f"run {run}: no pairs of iteration {iteration}; "
             f"extract them first: rro stage pairs --run {run} --iteration {iteration}"
         )
+    if make_strategy(settings.explore).trains == "sft":
+        return await imitate_successes(context, str(manifest.facts["key"]))
     key = dpo_key(settings, str(manifest.facts["key"]), parent)
     name = f"dpo-{key}"
     if context.reusable(f"policy-i{iteration}", key) and context.warehouse.policy_path(name).exists():
@@ -51,6 +61,36 @@ async def dpo(
         publish_policy(context, name, key, "dpo", parent, shard, len(rows), log)
         running.finish(f"{name} on {len(rows)} pairs")
     return name
+
+
+async def imitate_successes(context: Context, explored: str) -> str:
+    """SFT from the base model on the demonstrations and on the exploration's successful trajectories."""
+    key = rft_key(context.settings, context.environment, explored)
+    name = f"rft-{key}"
+    if context.reusable(f"policy-i{context.iteration}", key) and context.warehouse.policy_path(name).exists():
+        Stage(context, "rft", "updates", 1).finish(f"reused {name}")
+        return name
+    rows = demonstrations(context)
+    base, parent = await base_model(context, rows)
+    with stage(context, "rft", "updates", 1, key) as running:
+        found = success_rows(context)
+        log = await trained(context, running, name, "sft", base, [*rows, *found], context.settings.sft)
+        shard = f"explore-i{context.iteration}"
+        publish_policy(context, name, key, "rft", parent, shard, len(rows) + len(found), log)
+        running.finish(f"{name} on {len(rows)} demonstrations and {len(found)} successes")
+    return name
+
+
+def success_rows(context: Context) -> list[dict[str, Any]]:
+    """The exploration's successful trajectories as SFT reads them."""
+    prefix = f"explore-i{context.iteration}-"
+    tables = {name: context.warehouse.read(name, context.run, prefix).to_pylist() for name in EXPLORED}
+    strategy = make_strategy(context.settings.explore)
+    return [
+        {"task": explored.episode["task"], "messages": dialogue}
+        for explored in explored_tasks(tables)
+        for dialogue in strategy.dialogues(explored)
+    ]
 
 
 def pairs_of(context: Context, shard: str, policy: str) -> pa.Table:

@@ -8,9 +8,10 @@ from rro.flows.engines import policy_on_engine
 from rro.tasks.environments.base import Task
 from rro.tasks.errors import StageFailed
 from rro.tasks.exploration.explore import Pool, choose_tasks
-from rro.tasks.exploration.play import Played, play, played_rows
+from rro.tasks.exploration.origin import Origin
+from rro.tasks.exploration.play import Played, play
+from rro.tasks.exploration.play_rows import played_rows
 from rro.tasks.exploration.policy import Policy
-from rro.tasks.exploration.rows import Origin
 from rro.tasks.exploration.seeds import seed_for
 from rro.tasks.lineage import evaluate_key
 from rro.tasks.settings import Settings

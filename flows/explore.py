@@ -12,9 +12,11 @@ from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.engines import policy_on_engine
 from rro.tasks.environments.base import Task
 from rro.tasks.exploration.explore import Pool, choose_tasks, shards_of
+from rro.tasks.exploration.origin import Origin
 from rro.tasks.exploration.pairs import extract
-from rro.tasks.exploration.rows import Origin, total_usage, walk_rows
+from rro.tasks.exploration.rows import total_usage, walk_rows
 from rro.tasks.exploration.seeds import seed_for
+from rro.tasks.exploration.strategies import make_strategy
 from rro.tasks.exploration.walk import Walk, Walker
 from rro.tasks.lineage import explore_key
 from rro.tasks.settings import Settings
@@ -53,7 +55,7 @@ async def explore(
     with stage(context, "explore", "tasks", tasks, key) as running:
         policy = await policy_on_engine(name, folder, settings.engine)
         seed = seed_for(settings.seed, "explore", iteration)
-        walker = Walker(context.environment, policy, policy, settings.explore, seed)
+        walker = Walker(context.environment, policy, policy, settings.explore, seed, context.expert)
         origin = Origin(run, iteration, settings.explore.strategy, name, context.environment.name, name)
         tally = Tally(running, origin, settings, tasks - sum(len(listed) for listed in owed.values()))
         pool = Pool(walker.walk, settings.explore.in_flight, tally.count)
@@ -73,7 +75,7 @@ def exploration_shards(context: Context) -> Mapping[str, list[Task]]:
     """Shard name to its tasks; tasks that SFT saw come last where `fresh` is set."""
     settings = context.settings.explore
     skip = context.settings.experts.tasks if settings.fresh else 0
-    skip += (context.iteration - 1) * settings.tasks
+    skip += 0 if settings.same_tasks else (context.iteration - 1) * settings.tasks
     tasks = choose_tasks(context.environment, settings.split, settings.tasks, skip, "explore")
     return shards_of(tasks, settings.shard_tasks, f"explore-i{context.iteration}")
 
@@ -94,6 +96,7 @@ class Tally:
         self._running = running
         self._origin = origin
         self._settings = settings
+        self._rule = make_strategy(settings.explore).pairs
         self._done = finished
         self._began = time.perf_counter()
         self._tokens = 0
@@ -102,10 +105,7 @@ class Tally:
     def count(self, walk: Walk) -> None:
         """One walk more."""
         rows = walk_rows([walk], self._origin, self._settings.explore)
-        pairs = extract(
-            rows["episodes"], rows["steps"], rows["candidates"], self._settings.pairs, self._settings.seed
-        )
-        self.pairs += len(pairs)
+        self.pairs += len(extract(rows, self._rule, self._settings.pairs, self._settings.seed))
         self._tokens += total_usage(walk).generated_tokens
         self._done += 1
         speed = self._tokens / (time.perf_counter() - self._began)

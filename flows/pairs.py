@@ -6,7 +6,8 @@ from prefect.cache_policies import NO_CACHE
 from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.explore import exploration_shards
 from rro.tasks.errors import UserError
-from rro.tasks.exploration.pairs import extract
+from rro.tasks.exploration.pairs import EXPLORED, extract
+from rro.tasks.exploration.strategies import make_strategy
 from rro.tasks.lineage import explore_key, pairs_key
 from rro.tasks.settings import Settings
 from rro.tasks.storage.tables import table
@@ -51,10 +52,8 @@ async def pairs(
 def extract_pairs(context: Context, shard: str, key: str) -> int:
     """Read the explored rows, extract, publish; how many pairs there are."""
     prefix = f"explore-i{context.iteration}-"
-    episodes, steps, candidates = (
-        context.warehouse.read(name, context.run, prefix).to_pylist()
-        for name in ("episodes", "steps", "candidates")
-    )
-    rows = extract(episodes, steps, candidates, context.settings.pairs, context.settings.seed)
+    explored = {name: context.warehouse.read(name, context.run, prefix).to_pylist() for name in EXPLORED}
+    rule = make_strategy(context.settings.explore).pairs
+    rows = extract(explored, rule, context.settings.pairs, context.settings.seed)
     context.warehouse.publish(context.run, shard, {"pairs": table("pairs", rows)}, {"key": key})
     return len(rows)

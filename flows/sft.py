@@ -8,9 +8,9 @@ from prefect.cache_policies import NO_CACHE
 from rro.flows.common import Context, Stage, open_context, stage
 from rro.flows.train import publish_policy, trained
 from rro.tasks.exploration.explore import choose_tasks
-from rro.tasks.exploration.play import Played, demonstrate, played_rows
-from rro.tasks.exploration.rows import Origin
-from rro.tasks.exploration.seeds import seed_for
+from rro.tasks.exploration.origin import Origin
+from rro.tasks.exploration.play import demonstrate
+from rro.tasks.exploration.play_rows import played_rows
 from rro.tasks.lineage import base_key, experts_key, sft_key
 from rro.tasks.settings import Settings
 from rro.tasks.storage.tables import table
@@ -86,12 +86,8 @@ def demonstrate_tasks(context: Context) -> None:
     key = experts_key(settings, environment)
     if context.reusable(EXPERTS, key):
         return
-    options = environment.ExpertOptions.model_validate(settings.experts.options)
     tasks = choose_tasks(environment, settings.explore.split, settings.experts.tasks, 0, "experts")
-    played: list[Played] = [
-        demonstrate(environment, environment.expert(seed_for(settings.seed, "expert", one.id), options), one)
-        for one in tasks
-    ]
+    played = [demonstrate(environment, context.expert(one), one) for one in tasks]
     origin = Origin(context.run, 0, "expert", "expert", environment.name, "")
     rows = played_rows(played, origin, "expert", 0.0)
     tables = {name: table(name, listed) for name, listed in rows.items()}

@@ -26,6 +26,8 @@ BESIDE = {
     "preflight.py",
     "process.py",
     "progress.py",
+    "arms.py",
+    "compare.py",
     "command_line",
     "cli.py",
     "artifacts.py",
@@ -45,10 +47,10 @@ def code_version() -> str:
     return f"{version('rro')}+{sources.hexdigest()[:8]}"
 
 
-def run_name(profile: str, settings: Settings) -> str:
+def run_name(profile: str, settings: Settings, *more: Any) -> str:
     """The run that these settings with this code are: repeating a command goes on with its run."""
     stem = re.sub(r"[^a-z0-9]+", "-", Path(profile).stem.lower()).strip("-") or "run"
-    return f"{stem}-{digest([settings.digest(), code_version()])[:8]}"
+    return f"{stem}-{digest([settings.digest(), code_version(), *more])[:8]}"
 
 
 def environment_key(settings: Settings, environment: Environment) -> str:
@@ -93,6 +95,11 @@ def pairs_key(settings: Settings, explored: str) -> str:
 def dpo_key(settings: Settings, pairs: str, policy: str) -> str:
     """Key of the policy that DPO makes of `policy`."""
     return _key(pairs, policy, _training(settings.dpo), settings.seed)
+
+
+def rft_key(settings: Settings, environment: Environment, pairs: str) -> str:
+    """Key of the policy that SFT makes of demonstrations and an exploration's successes."""
+    return _key(pairs, sft_key(settings, environment))
 
 
 def evaluate_key(settings: Settings, environment: Environment, policy: str) -> str:

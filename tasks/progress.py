@@ -6,7 +6,8 @@ progress artifact) `listening`s. Nothing here draws or knows who listens.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,29 @@ class Progress:
     finished: bool = False
     note: str = ""
     """One line that says what came of it, or that a finished result was reused."""
+    part: str = ""
+    """Which part of a larger whole the stage belongs to, for example an arm of a comparison."""
 
 
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
+_part: ContextVar[str] = ContextVar("part", default="")
 
 
 def report(progress: Progress) -> None:
     """Tell every listener."""
     for listener in _listeners:
-        listener(progress)
+        listener(replace(progress, part=_part.get()))
+
+
+@contextmanager
+def part(name: str) -> Iterator[None]:
+    """Let what is reported while the block runs be a part of a larger whole."""
+    token = _part.set(name)
+    try:
+        yield
+    finally:
+        _part.reset(token)
 
 
 @contextmanager

@@ -146,16 +146,22 @@ class DpoSettings(TrainingSettings):
 class ExploreSettings(Group):
     """The walk: how candidates are drawn, scored and stopped."""
 
-    strategy: Literal["rising"] = "rising"
+    strategy: str = "rising"
+    """How candidates are drawn and what is made of them: rising, fixed, ipr, eto, rft."""
     split: str = "train"
     tasks: int = Field(400, ge=1)
     fresh: bool = True
     """Explore tasks that SFT did not see, as long as there are any."""
+    same_tasks: bool = False
+    """Explore the same tasks in every iteration."""
     shard_tasks: int = Field(50, ge=1)
     """Tasks in one shard: the unit of resume and one Prefect task run."""
     max_candidates: int = Field(5, ge=1)
+    """Most draws of a step; `fixed` always draws so many."""
     rollouts: int = Field(5, ge=1)
     """m: rollouts that score one candidate."""
+    trajectories: int = Field(1, ge=1)
+    """Whole trajectories a task that eto and rft play."""
     temperature: float = Field(1.0, gt=0)
     rollout_temperature: float = Field(1.0, ge=0)
     epsilon: float = Field(0.0, ge=0)
@@ -164,9 +170,29 @@ class ExploreSettings(Group):
     first_reference: Literal["rollouts", "zero"] = "rollouts"
     """Reference of the first step: mean outcome of m rollouts from the empty prefix, or 0."""
     contrast: bool = False
-    """Draw one more candidate where the first one already rises, so that a pair can follow."""
+    """Where the first candidate already rises, draw on until one differs from it, so that a pair can follow."""
+    duplicates: Literal["once", "again"] = "once"
+    """Whether an action that was drawn before at this step keeps its value, or is scored again as published."""
+    saturated: Literal["score", "skip"] = "score"
+    """What to do once the previous value is the highest attainable: score on, or end the walk there."""
+    reuse: bool = False
+    """Let the chosen candidate's rollouts be the next step's first candidates, and pay for every draw once."""
+    early_stop: bool = False
+    """Leave out rollouts that can change no decision. Needs `pairs.rejected = "lowest"`."""
+    error_rate: float = Field(0.0, ge=0, le=0.5)
+    """Stop scoring once a sequential test tells rising from not rising at this error rate; 0 never does."""
     in_flight: int = Field(128, ge=1)
     """Tasks that walk at the same time."""
+
+    @field_validator("strategy")
+    @classmethod
+    def _strategy_is_known(cls, name: str) -> str:
+        # Strategies need these settings, so they are looked up late.
+        from rro.tasks.exploration.strategies import STRATEGIES
+
+        if name not in STRATEGIES:
+            raise ValueError(f"no such strategy; known: {', '.join(STRATEGIES)}")
+        return name
 
 
 class PairSettings(Group):
@@ -178,6 +204,8 @@ class PairSettings(Group):
     """Which worse sibling: lowest value, first drawn, every one, or one at random."""
     only_rising: bool = False
     """Keep only pairs whose chosen candidate rose."""
+    span: Literal["action", "suffix"] = "action"
+    """What a pair compares: one action, or the action and all that followed it in its first rollout."""
 
 
 class GateSettings(Group):
@@ -244,6 +272,15 @@ class Settings(Group):
             raise UserError(
                 f"engine.max_model_len = {engine.max_model_len}: the tiny model reads at most "
                 f"policy.tiny.context = {tiny.context} tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _early_stop_fits(self) -> "Settings":
+        if self.explore.early_stop and self.pairs.rejected != "lowest":
+            raise UserError(
+                f"pairs.rejected = {self.pairs.rejected!r}: with explore.early_stop only the lowest sibling has a "
+                "value to the last rollout; take 'lowest', or switch explore.early_stop off"
             )
         return self
 

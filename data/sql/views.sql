@@ -7,6 +7,11 @@ SELECT * FROM runs ORDER BY started_at DESC NULLS LAST, run DESC LIMIT 1;
 -- The run asked for, or the latest one where none is. Here because a macro's tables must be there first.
 CREATE MACRO run_or_latest(run) AS coalesce(run::VARCHAR, (SELECT l.run FROM runs_latest AS l));
 
+-- Rollouts that were paid: not the expert's, and not those of which every action was there already.
+CREATE VIEW paid_rollouts AS
+SELECT * FROM rollouts
+WHERE scorer <> 'expert' AND (outcome IS NULL OR reused_actions < len(actions));
+
 -- One row an explored step. It rose if any candidate did; it is stuck if none did.
 CREATE VIEW step_summary AS
 WITH drawn AS (
@@ -22,7 +27,7 @@ WITH drawn AS (
     FROM candidates
     GROUP BY ALL
 ), rolled AS (
-    SELECT run, episode, step_index, count(*) AS rollouts FROM rollouts GROUP BY ALL
+    SELECT run, episode, step_index, count(*) AS rollouts FROM paid_rollouts GROUP BY ALL
 )
 SELECT
     drawn.*,
@@ -55,7 +60,7 @@ WITH stepped AS (
         sum(generated_tokens)::BIGINT AS generated_tokens,
         sum(prompt_tokens)::BIGINT AS prompt_tokens,
         sum(cached_tokens)::BIGINT AS cached_tokens
-    FROM rollouts GROUP BY ALL
+    FROM paid_rollouts GROUP BY ALL
 ), paired AS (
     SELECT run, episode, count(*) AS pairs FROM pairs GROUP BY ALL
 )

@@ -53,7 +53,8 @@ def until_first_stage(show: Listener) -> Listener:
 
 def label(report: progress.Progress) -> str:
     """The stage's name and iteration; iteration 0 makes and evaluates the SFT policy."""
-    return f"{report.stage} {report.iteration}" if report.iteration else report.stage
+    name = f"{report.stage} {report.iteration}" if report.iteration else report.stage
+    return f"{report.part}: {name}" if report.part else name
 
 
 def remarks(report: progress.Progress) -> str:
@@ -93,6 +94,8 @@ def bars(console: Console) -> Iterator[Listener]:
     ) as live:
 
         def show(report: progress.Progress) -> None:
+            if report.part:
+                _forget(live, rows, report.part)
             row = rows.get(label(report))
             if row is None:
                 row = rows[label(report)] = live.add_task(label(report), amount="", remarks="", total=None)
@@ -106,6 +109,12 @@ def bars(console: Console) -> Iterator[Listener]:
             )
 
         yield show
+
+
+def _forget(live: Progress, rows: dict[str, TaskID], part: str) -> None:
+    """Take away the bars of other parts: a comparison has more stages than a screen has lines."""
+    for other in [name for name in rows if ": " in name and not name.startswith(f"{part}: ")]:
+        live.remove_task(rows.pop(other))
 
 
 @contextmanager

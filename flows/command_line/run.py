@@ -19,6 +19,7 @@ from rro.flows.command_line.flags import overrides, takes_settings
 from rro.flows.command_line.look import Folder
 from rro.flows.command_line.output import stdout
 from rro.flows.command_line.server import start_server
+from rro.tasks.arms import ablations, comparison_name, parse_arms
 from rro.tasks.errors import UserError
 from rro.tasks.lineage import run_name
 from rro.tasks.preflight import check_run
@@ -130,6 +131,109 @@ def stage(
     )
 
 
+Seeds = Annotated[str, Parameter(help="How many seeds, from --seed on")]
+
+
+@takes_settings
+def compare(
+    *,
+    strategies: str = "sft,rft,eto,ipr,fixed-3,fixed-5,rising",
+    seeds: Seeds = "3",
+    equal_rollouts: Literal["true", "false"] = "true",
+    after_tasks: str = "100",
+    profile: Profile = None,
+    warehouse: Folder = None,
+    **given: Any,
+) -> None:
+    """Compare strategies from one SFT policy, on equal tasks and with an equal rollout budget.
+
+    An arm is a strategy, with -N behind it for how many candidates (rising, fixed) or trajectories (eto, rft), and
+    +OPTION for what is switched on: again, reuse, early, contrast, skip. Repeating the command goes on with what is
+    missing.
+
+    Parameters
+    ----------
+    strategies
+        Arms, with commas between
+    equal_rollouts
+        Make the second table: every arm with what rising rolled out
+    after_tasks
+        Tasks on which each trained policy is explored again for its share of rising steps; 0 for none
+    """
+    arms = strategies.split(",")
+    parse_arms(arms)
+    several(
+        "compare",
+        profile,
+        warehouse,
+        given,
+        {
+            "strategies": arms,
+            "seeds": whole("seeds", seeds),
+            "equal_rollouts": equal_rollouts == "true",
+            "after_tasks": whole("after-tasks", after_tasks),
+        },
+    )
+
+
+@takes_settings
+def ablate(
+    *,
+    knobs: str = "",
+    seeds: Seeds = "1",
+    profile: Profile = None,
+    warehouse: Folder = None,
+    **given: Any,
+) -> None:
+    """Turn one knob of RRO at a time, everything else as the profile has it.
+
+    Parameters
+    ----------
+    knobs
+        Knobs, with commas between [default: all of them]
+    """
+    chosen = [knob for knob in knobs.split(",") if knob]
+    ablations(chosen)
+    several("ablate", profile, warehouse, given, {"knobs": chosen, "seeds": whole("seeds", seeds)})
+
+
+def several(
+    kind: str, profile: str | None, warehouse: str | None, given: dict[str, Any], how: dict[str, Any]
+) -> None:
+    """Do the many runs of a comparison, then print its tables."""
+    from rro.tasks.reporting.comparison import compared, tables
+    from rro.tasks.storage.views import connect
+
+    store, profile = Warehouse(warehouse_root(warehouse)), profile or DEFAULT_PROFILE
+    settings = load_settings(profile, overrides(given))
+    arms = parse_arms(how["strategies"]) if kind == "compare" else ablations(how["knobs"])
+    name = comparison_name(kind, profile, settings, arms, how["seeds"])
+    perform(
+        store,
+        name,
+        profile,
+        settings,
+        lambda: flow(kind, "compare")(
+            profile=profile, settings=settings, name=name, warehouse=str(store.root), **how
+        ),
+        "the same command again",
+    )
+    console = stdout()
+    for table in tables(compared(connect(store), name)):
+        console.print(table)
+    console.print(
+        Text(f"\nAlso in {store.root / 'runs' / name}: comparison.md, .parquet, .png"), soft_wrap=True
+    )
+
+
+def whole(flag: str, word: str) -> int:
+    """A flag's whole number; `UserError` on anything else."""
+    try:
+        return int(word)
+    except ValueError:
+        raise UserError(f"--{flag} {word}: a whole number is needed") from None
+
+
 def perform(
     store: Warehouse, name: str, profile: str, settings: Settings, work: Callable[[], Work], again: str
 ) -> None:
@@ -162,10 +266,10 @@ def explained(log: Path, again: str) -> Iterator[None]:
         raise Crashed(f"{type(error).__name__}: {error}\nLog: {log}\nTo go on: {again}") from error
 
 
-def flow(name: str) -> Callable[..., Work]:
+def flow(name: str, module: str = "") -> Callable[..., Work]:
     """The flow of a stage, or `pipeline`. Loaded late: Prefect takes seconds, and the bars are up by then."""
     start_server()
-    loaded: Callable[..., Work] = getattr(import_module(f"rro.flows.{name}"), name)
+    loaded: Callable[..., Work] = getattr(import_module(f"rro.flows.{module or name}"), name)
     return loaded
 
 

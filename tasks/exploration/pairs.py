@@ -1,45 +1,117 @@
-"""Pairs: a pure function of the explored rows and the pair settings. No inference, always the same result.
+"""Pairs: pure functions of the explored rows and the pair settings. No inference, always the same result.
 
-At each step the chosen candidate (highest value) stands against a worse sibling; the pair is kept when the
-values differ by more than tau and the actions differ. Which sibling is a setting: the paper only says
-`(a+, a-)`, and lowest is the default (`docs/method.md`).
+`siblings` is RRO's rule: at each step the chosen candidate (highest value) stands against a worse sibling; the
+pair is kept when the values differ by more than tau and the actions differ. Which sibling is a setting: the paper
+only says `(a+, a-)`, and lowest is the default (`docs/method.md`). The rules of the baselines stand in
+`strategies/`.
 """
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from rro.tasks.exploration.rows import Row
+from rro.tasks.exploration.origin import Row
 from rro.tasks.exploration.seeds import row_id, seed_for
 from rro.tasks.settings import PairSettings
 
-COPIED = ("run", "iteration", "strategy", "policy", "environment", "task", "episode", "step", "step_index")
+EXPLORED = ("episodes", "steps", "candidates", "rollouts")
+"""The tables that pairs are made from."""
+
+COPIED = ("run", "iteration", "strategy", "policy", "environment", "task", "episode")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One explored step."""
+
+    row: Mapping[str, Any]
+    drawn: list[Mapping[str, Any]]
+    """Its candidates in the order of drawing."""
+    prompt: list[dict[str, str]]
+    """The history that the policy read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """All rows of one explored task."""
+
+    episode: Mapping[str, Any]
+    steps: list[Step]
+    rollouts: Mapping[str | None, list[Mapping[str, Any]]]
+    """By candidate; under None those from the first observation, the expert's among them."""
+
+    @property
+    def opening(self) -> list[dict[str, str]]:
+        """The history before the first action."""
+        return [{"role": "user", "content": self.episode["first_observation"]}]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One side of a pair."""
+
+    id: str
+    """Of the candidate or rollout."""
+    value: float
+    rose: bool | None
+    """None for whole trajectories."""
+    turns: list[dict[str, str]]
+    """What training reads as the completion, beginning and ending with the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A preference: after `prompt`, `chosen` rather than `rejected`."""
+
+    prompt: list[dict[str, str]]
+    chosen: End
+    rejected: End
+    step: Mapping[str, Any] | None = None
+    """The row of the step; None for whole trajectories."""
+
+
+Rule = Callable[[Explored, PairSettings, int], list[Pair]]
 
 
 def extract(
-    episodes: Iterable[Mapping[str, Any]],
-    steps: Iterable[Mapping[str, Any]],
-    candidates: Iterable[Mapping[str, Any]],
-    settings: PairSettings,
-    seed: int,
+    tables: Mapping[str, Iterable[Mapping[str, Any]]], rule: Rule, settings: PairSettings, seed: int
 ) -> list[Row]:
     """Rows of `pairs`, in the order of the explored episodes and their steps."""
-    by_step = group(candidates, "step")
-    by_episode = group(steps, "episode")
-    rows: list[Row] = []
-    for episode in episodes:
-        prompt = [{"role": "user", "content": episode["first_observation"]}]
-        for step in sorted(by_episode[episode["episode"]], key=lambda row: row["step_index"]):
-            drawn = sorted(by_step[step["step"]], key=lambda row: row["candidate_index"])
-            for chosen, rejected in pairs_of_step(drawn, settings, seed):
-                rows.append(_row(chosen, rejected, prompt))
-            prompt = [
-                *prompt,
-                {"role": "assistant", "content": step["action"]},
-                {"role": "user", "content": step["observation"]},
-            ]
-    return rows
+    return [
+        _row(pair, explored) for explored in explored_tasks(tables) for pair in rule(explored, settings, seed)
+    ]
+
+
+def explored_tasks(tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterable[Explored]:
+    """The rows of `episodes`, `steps`, `candidates` and `rollouts`, task by task."""
+    by_episode = group(tables["steps"], "episode")
+    by_step = group(tables["candidates"], "step")
+    rollouts = group(tables["rollouts"], "episode")
+    for episode in tables["episodes"]:
+        played = group(rollouts[episode["episode"]], "candidate")
+        explored = Explored(episode, [], {None: [], **played})
+        prompt = explored.opening
+        for row in sorted(by_episode[episode["episode"]], key=lambda row: row["step_index"]):
+            drawn = sorted(by_step[row["step"]], key=lambda row: row["candidate_index"])
+            explored.steps.append(Step(row, drawn, prompt))
+            prompt = [*prompt, said(row["action"]), told(row["observation"])]
+        yield explored
+
+
+def siblings(explored: Explored, settings: PairSettings, seed: int) -> list[Pair]:
+    """The chosen candidate of each step against a worse one of the same step."""
+    return [
+        Pair(
+            step.prompt,
+            candidate_end(explored, chosen, settings),
+            candidate_end(explored, rejected, settings),
+            step.row,
+        )
+        for step in explored.steps
+        for chosen, rejected in pairs_of_step(step.drawn, settings, seed)
+    ]
 
 
 def pairs_of_step(
@@ -68,26 +140,76 @@ def pairs_of_step(
     return [(chosen, worse[0])]
 
 
-def group(rows: Iterable[Mapping[str, Any]], key: str) -> dict[str, list[Mapping[str, Any]]]:
+def turns_of(rollout: Mapping[str, Any], start: int = 0) -> list[dict[str, str]]:
+    """A rollout's turns from action `start` on; the last observation is left out, since nothing follows it."""
+    turns = []
+    for action, observation in zip(rollout["actions"], rollout["observations"], strict=True):
+        turns += [said(action), told(observation)]
+    return turns[2 * start : -1]
+
+
+def said(action: str) -> dict[str, str]:
+    """The agent's turn."""
+    return {"role": "assistant", "content": action}
+
+
+def told(observation: str) -> dict[str, str]:
+    """The environment's turn."""
+    return {"role": "user", "content": observation}
+
+
+def group(rows: Iterable[Mapping[str, Any]], key: str) -> dict[Any, list[Mapping[str, Any]]]:
     """Rows by the value of one column, in their order."""
-    grouped: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    grouped: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         grouped[row[key]].append(row)
     return grouped
 
 
-def _row(chosen: Mapping[str, Any], rejected: Mapping[str, Any], prompt: list[dict[str, str]]) -> Row:
+def candidate_end(
+    explored: Explored,
+    candidate: Mapping[str, Any],
+    settings: PairSettings,
+    trajectory: Mapping[str, Any] | None = None,
+) -> End:
+    """A candidate as the side of a pair: its action or, with `span = "suffix"`, all that followed it too.
+
+    What followed is its first finished rollout; or the rest of the `trajectory` that it was taken from.
+    """
+    turns = [said(candidate["action"])]
+    if settings.span == "suffix" and trajectory is not None:
+        turns = turns_of(trajectory, candidate["step_index"])
+    elif settings.span == "suffix" and (played := finished_rollouts(explored, candidate)):
+        turns += [told(candidate["observation"]), *turns_of(played[0])]
+    return End(candidate["candidate"], candidate["value"], candidate["rose"], turns)
+
+
+def trajectory_end(rollout: Mapping[str, Any]) -> End:
+    """A whole trajectory as the side of a pair; its value is its outcome."""
+    return End(rollout["rollout"], rollout["outcome"], None, turns_of(rollout))
+
+
+def finished_rollouts(explored: Explored, candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rollouts of a candidate, or of the equal one drawn before it, that came to an end."""
+    rows = explored.rollouts.get(candidate["duplicate_of"] or candidate["candidate"], [])
+    return sorted((r for r in rows if r["outcome"] is not None), key=lambda row: row["rollout_index"])
+
+
+def _row(pair: Pair, explored: Explored) -> Row:
+    step = pair.step or {}
     return {
-        **{name: chosen[name] for name in COPIED},
-        "pair": row_id(chosen["candidate"], rejected["candidate"]),
-        "prompt": prompt,
-        "chosen": [{"role": "assistant", "content": chosen["action"]}],
-        "rejected": [{"role": "assistant", "content": rejected["action"]}],
-        "chosen_candidate": chosen["candidate"],
-        "rejected_candidate": rejected["candidate"],
-        "chosen_value": chosen["value"],
-        "rejected_value": rejected["value"],
-        "previous": chosen["previous"],
-        "margin": chosen["value"] - rejected["value"],
-        "rose": chosen["rose"],
+        **{name: explored.episode[name] for name in COPIED},
+        "step": step.get("step"),
+        "step_index": step.get("step_index", 0),
+        "pair": row_id(pair.chosen.id, pair.rejected.id),
+        "prompt": pair.prompt,
+        "chosen": pair.chosen.turns,
+        "rejected": pair.rejected.turns,
+        "chosen_candidate": pair.chosen.id,
+        "rejected_candidate": pair.rejected.id,
+        "chosen_value": pair.chosen.value,
+        "rejected_value": pair.rejected.value,
+        "previous": step.get("previous"),
+        "margin": pair.chosen.value - pair.rejected.value,
+        "rose": pair.chosen.rose,
     }

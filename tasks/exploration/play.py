@@ -1,15 +1,12 @@
 """Playing episodes plainly: a policy on held-out tasks, or a scripted expert."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from rro.tasks.environments.base import Environment, Expert, Task, Turn
+from rro.tasks.exploration.acts import Clock, Place
 from rro.tasks.exploration.policy import Policy, Usage
-from rro.tasks.exploration.rows import Origin, Row, Rows
-from rro.tasks.exploration.seeds import row_id, seed_for
-from rro.tasks.exploration.strategies import SAME
-from rro.tasks.exploration.values import Clock, Place
-from rro.tasks.exploration.walk import first_message
+from rro.tasks.exploration.seeds import seed_for
 from rro.tasks.inference.engine import ContextFull, GenerationFailed
 
 
@@ -72,58 +69,6 @@ def demonstrate(environment: Environment, expert: Expert, task: Task) -> Played:
     return played
 
 
-def played_rows(played: list[Played], origin: Origin, stage: str, temperature: float) -> Rows:
-    """Rows of `episodes` and `steps`."""
-    rows: Rows = {"episodes": [], "steps": []}
-    for one in played:
-        common = origin.common(one.task)
-        episode = row_id(origin.run, origin.iteration, stage, origin.policy, str(temperature), one.task.id)
-        rows["episodes"].append(_episode(one, common, episode, stage, temperature))
-        rows["steps"] += _steps(one, common, episode, stage)
-    return rows
-
-
-def _episode(one: Played, common: Row, episode: str, stage: str, temperature: float) -> Row:
-    return {
-        **common,
-        "episode": episode,
-        "stage": stage,
-        "split": one.task.split,
-        "temperature": temperature,
-        "instruction": one.task.instruction,
-        "first_observation": one.opening,
-        "start_value": None,
-        "steps": len(one.turns),
-        "outcome": one.outcome,
-        "raw_reward": one.turns[-1].raw_reward if one.ended == "done" else 0.0,
-        "best": one.task.best,
-        "success": one.outcome >= one.task.best - SAME,
-        "ended": one.ended,
-        **asdict(one.usage),
-        "environment_steps": one.clock.steps,
-        "environment_seconds": one.clock.seconds,
-        "seconds": one.seconds,
-    }
-
-
-def _steps(one: Played, common: Row, episode: str, stage: str) -> list[Row]:
-    return [
-        {
-            **common,
-            "stage": stage,
-            "episode": episode,
-            "step": row_id(episode, index),
-            "step_index": index,
-            "action": action,
-            "observation": turn.observation,
-            "valid": turn.valid,
-            "done": turn.done,
-            "candidates": None,
-            "chosen": None,
-            "value": None,
-            "previous": None,
-            "rose": None,
-            "stop_reason": None,
-        }
-        for index, (action, turn) in enumerate(zip(one.actions, one.turns, strict=True))
-    ]
+def first_message(environment: Environment, observation: str) -> str:
+    """What the agent reads first: which actions there are, then the first observation."""
+    return f"{environment.prompt}\n{observation}" if environment.prompt else observation

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rro.tasks.inference.dialogue import ChatFormat, Message
+from rro.tasks.inference.dialogue import ChatFormat
 from rro.tasks.inference.engine import Engine, Sampling
 
 
@@ -30,10 +30,6 @@ class History:
     """(role, text), beginning with the user's."""
     tokens: tuple[int, ...] = ()
 
-    def as_messages(self) -> list[Message]:
-        """The same as chat messages."""
-        return [{"role": role, "content": text} for role, text in self.messages]
-
 
 @dataclass(frozen=True, slots=True)
 class Draw:
@@ -54,6 +50,9 @@ class Policy(Protocol):
 
     def extend(self, history: History, draw: Draw, observation: str) -> History:
         """The history after the drawn action and the observation it led to."""
+
+    def quote(self, action: str) -> Draw:
+        """Somebody else's action, as if it had been drawn."""
 
     async def draw(self, history: History, temperature: float, seed: int) -> Draw:
         """Draw one action. Equal arguments, equal action. Raises `GenerationFailed`."""
@@ -77,6 +76,10 @@ class EnginePolicy:
         seen = self._chat.neutral(observation)
         messages = (*history.messages, ("assistant", draw.action), ("user", seen))
         return History(messages, self._chat.extend(history.tokens, draw.tokens, observation))
+
+    def quote(self, action: str) -> Draw:
+        """Somebody else's action, as if it had been drawn."""
+        return Draw(action, self._chat.quote(action))
 
     async def draw(self, history: History, temperature: float, seed: int) -> Draw:
         """Draw one action from the engine."""

@@ -1,37 +1,15 @@
 """Walks and episodes as rows of the tables."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
-from rro.tasks.environments.base import Task
+from rro.tasks.exploration.origin import EXPERT, Origin, Row, Rows
+from rro.tasks.exploration.play import Played
 from rro.tasks.exploration.policy import Usage
 from rro.tasks.exploration.seeds import row_id
-from rro.tasks.exploration.strategies import SAME
-from rro.tasks.exploration.values import Rollout
+from rro.tasks.exploration.values import SAME, Rollout
 from rro.tasks.exploration.walk import Candidate, Step, Walk
 from rro.tasks.settings import ExploreSettings
-
-Row = dict[str, Any]
-Rows = dict[str, list[Row]]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where rows come from: the columns that every row carries, but for the task."""
-
-    run: str
-    iteration: int
-    strategy: str
-    policy: str
-    environment: str
-    scorer: str
-
-    def common(self, task: Task) -> Row:
-        """The `COMMON` columns of `tables.py`."""
-        values = asdict(self)
-        del values["scorer"]
-        return {**values, "task": task.id}
 
 
 def walk_rows(walks: Iterable[Walk], origin: Origin, settings: ExploreSettings) -> Rows:
@@ -41,7 +19,9 @@ def walk_rows(walks: Iterable[Walk], origin: Origin, settings: ExploreSettings) 
         common = origin.common(walk.task)
         episode = row_id(origin.run, origin.iteration, "explore", walk.task.id)
         rows["episodes"].append(_episode(walk, common, episode, settings))
-        rows["rollouts"] += _rollouts(walk.start.rollouts, common, episode, "", -1, -1, origin, settings)
+        rows["rollouts"] += _rollouts(walk.trajectories, common, episode, "", -1, -1, origin, settings)
+        if walk.demonstration is not None:
+            rows["rollouts"].append(_demonstration(walk.demonstration, common, episode))
         for step in walk.steps:
             step_id = row_id(episode, step.index)
             rows["steps"].append(_step(step, common, episode, step_id))
@@ -50,16 +30,26 @@ def walk_rows(walks: Iterable[Walk], origin: Origin, settings: ExploreSettings) 
                     _candidate(candidate, step, common, episode, step_id, origin, settings)
                 )
                 name = row_id(step_id, candidate.index)
+                twin = candidate.duplicate_of
+                if twin is not None and candidate.estimate is step.drawn[twin].estimate:
+                    continue
                 rows["rollouts"] += _rollouts(
-                    candidate.rollouts, common, episode, name, step.index, candidate.index, origin, settings
+                    candidate.estimate.rollouts,
+                    common,
+                    episode,
+                    name,
+                    step.index,
+                    candidate.index,
+                    origin,
+                    settings,
                 )
     return rows
 
 
 def _episode(walk: Walk, common: Row, episode: str, settings: ExploreSettings) -> Row:
     last = walk.steps[-1].chosen if walk.steps else None
-    finished = last is not None and last.done
-    outcome = last.outcome if last is not None and finished else 0.0
+    finished = last is not None and last.act.turn.done
+    turn = last.act.turn if last is not None and finished else None
     return {
         **common,
         "episode": episode,
@@ -68,12 +58,12 @@ def _episode(walk: Walk, common: Row, episode: str, settings: ExploreSettings) -
         "temperature": settings.temperature,
         "instruction": walk.task.instruction,
         "first_observation": walk.opening,
-        "start_value": walk.start.mean,
+        "start_value": walk.start_value,
         "steps": sum(step.chosen is not None for step in walk.steps),
-        "outcome": outcome,
-        "raw_reward": last.raw_reward if last is not None and finished else 0.0,
+        "outcome": turn.outcome if turn else 0.0,
+        "raw_reward": turn.raw_reward if turn else 0.0,
         "best": walk.task.best,
-        "success": outcome >= walk.task.best - SAME,
+        "success": turn is not None and turn.outcome >= walk.task.best - SAME,
         "ended": walk.ended,
         **asdict(total_usage(walk)),
         "environment_steps": walk.clock.steps,
@@ -90,10 +80,10 @@ def _step(step: Step, common: Row, episode: str, step_id: str) -> Row:
         "episode": episode,
         "step": step_id,
         "step_index": step.index,
-        "action": chosen.action if chosen else None,
-        "observation": chosen.observation if chosen else None,
-        "valid": chosen.valid if chosen else None,
-        "done": chosen.done if chosen else False,
+        "action": chosen.act.draw.action if chosen else None,
+        "observation": chosen.act.turn.observation if chosen else None,
+        "valid": chosen.act.turn.valid if chosen else None,
+        "done": chosen.act.turn.done if chosen else False,
         "candidates": len(step.drawn),
         "chosen": row_id(step_id, chosen.index) if chosen else None,
         "value": chosen.value if chosen else None,
@@ -112,7 +102,8 @@ def _candidate(
     origin: Origin,
     settings: ExploreSettings,
 ) -> Row:
-    twin = candidate.duplicate_of
+    twin, estimate, turn = candidate.duplicate_of, candidate.estimate, candidate.act.turn
+    shared = twin is not None and candidate.estimate is step.drawn[twin].estimate
     return {
         **common,
         "episode": episode,
@@ -120,23 +111,25 @@ def _candidate(
         "candidate": row_id(step_id, candidate.index),
         "step_index": step.index,
         "candidate_index": candidate.index,
-        "action": candidate.action,
+        "drawn_by": candidate.drawn_by,
+        "action": candidate.act.draw.action,
         "canonical": candidate.canonical,
         "duplicate_of": None if twin is None else row_id(step_id, twin),
         "contrast": candidate.contrast,
-        "observation": candidate.observation,
-        "valid": candidate.valid,
-        "done": candidate.done,
+        "observation": turn.observation,
+        "valid": turn.valid,
+        "done": turn.done,
         "value": candidate.value,
         "previous": step.previous,
         "rose": candidate.rose,
         "chosen": candidate.chosen,
-        "rollouts_planned": candidate.planned,
-        "rollouts_done": sum(rollout.outcome is not None for rollout in candidate.rollouts),
-        "stop_reason": "duplicate" if twin is not None else "ended" if candidate.done else "all_rollouts",
+        "rollouts_planned": 0 if shared else estimate.planned,
+        "rollouts_done": 0 if shared else len(estimate.outcomes),
+        "stop_reason": _stop_reason(candidate, shared),
         "scorer": origin.scorer,
         "temperature": settings.temperature,
-        "seed": candidate.seed,
+        "seed": candidate.act.seed,
+        "reused": candidate.act.reused,
         **asdict(candidate.usage),
     }
 
@@ -164,7 +157,9 @@ def _rollouts(
             "temperature": settings.rollout_temperature,
             "seed": rollout.seed,
             "actions": rollout.actions,
-            "environment_steps": len(rollout.actions),
+            "observations": rollout.observations,
+            "reused_actions": rollout.reused_actions,
+            "environment_steps": len(rollout.actions) - rollout.reused_actions,
             "outcome": rollout.outcome,
             "raw_reward": rollout.raw_reward,
             "ended": rollout.ended,
@@ -175,14 +170,49 @@ def _rollouts(
     ]
 
 
+def _stop_reason(candidate: Candidate, shared: bool) -> str:
+    if shared:
+        return "duplicate"
+    if candidate.act.turn.done:
+        return "ended"
+    return "all_rollouts" if len(candidate.estimate.rollouts) == candidate.estimate.planned else "decided"
+
+
+def _demonstration(played: Played, common: Row, episode: str) -> Row:
+    """The expert's trajectory as a rollout from the first observation."""
+    return {
+        **common,
+        "episode": episode,
+        "candidate": None,
+        "rollout": row_id(episode, EXPERT),
+        "step_index": -1,
+        "candidate_index": -1,
+        "rollout_index": -1,
+        "scorer": EXPERT,
+        "temperature": 0.0,
+        "seed": 0,
+        "actions": played.actions,
+        "observations": [turn.observation for turn in played.turns],
+        "reused_actions": 0,
+        "environment_steps": len(played.actions),
+        "outcome": played.outcome,
+        "raw_reward": played.turns[-1].raw_reward,
+        "ended": played.ended,
+        "error": None,
+        **asdict(Usage()),
+    }
+
+
 def total_usage(walk: Walk) -> Usage:
     """Tokens of a whole walk: candidates and rollouts."""
     usage = Usage()
-    for rollout in walk.start.rollouts:
+    for rollout in walk.trajectories:
         usage.add(rollout.usage)
     for step in walk.steps:
         for candidate in step.drawn:
             usage.add(candidate.usage)
-            for rollout in candidate.rollouts:
+        # Duplicates share an estimate, which was paid once.
+        for estimate in {id(candidate.estimate): candidate.estimate for candidate in step.drawn}.values():
+            for rollout in estimate.rollouts:
                 usage.add(rollout.usage)
     return usage

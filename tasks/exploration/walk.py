@@ -1,19 +1,26 @@
 """The walk: one task, step by step, candidates one at a time (design section 4).
 
-To change what a step draws or when it stops, see `strategies.py`; how a candidate is scored, `values.py`;
-which pairs follow, `pairs.py`. Everything here is plain asyncio over the interfaces of policy and environment.
+To change what a step draws or when it stops, see `strategies/`; how a candidate is scored, `values.py`; when its
+scoring may end early, `scoring.py`; which pairs follow, `pairs.py`. Plain asyncio over the interfaces of policy and
+environment.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rro.tasks.environments.base import Environment, Task
+from rro.tasks.environments.base import Environment, Expert, Task
+from rro.tasks.exploration.acts import Act, Acts, Clock, Place
+from rro.tasks.exploration.play import Played, demonstrate, first_message
 from rro.tasks.exploration.policy import Policy, Usage
-from rro.tasks.exploration.seeds import seed_for
-from rro.tasks.exploration.strategies import Strategy, make_strategy, rises
-from rro.tasks.exploration.values import Clock, Place, Rollout, Value, estimate
+from rro.tasks.exploration.scoring import finish_choice, score
+from rro.tasks.exploration.strategies import Strategy, make_strategy
+from rro.tasks.exploration.values import SAME, Estimate, Rollout, Scorer, rises
 from rro.tasks.inference.engine import ContextFull, GenerationFailed
 from rro.tasks.settings import ExploreSettings
+
+Experts = Callable[[Task], Expert]
+"""The scripted expert for a task."""
 
 
 @dataclass(slots=True)
@@ -21,24 +28,21 @@ class Candidate:
     """One action drawn at a step, with what its scoring cost."""
 
     index: int
-    seed: int
-    action: str
+    act: Act
     canonical: str
-    observation: str
-    valid: bool
-    done: bool
-    outcome: float
-    raw_reward: float
-    truncated: bool
-    value: float | None
-    rose: bool
-    place: Place
+    drawn_by: str
+    estimate: Estimate
     usage: Usage
-    planned: int = 0
-    rollouts: tuple[Rollout, ...] = ()
     duplicate_of: int | None = None
+    rose: bool = False
+    at_maximum: bool = False
     contrast: bool = False
     chosen: bool = False
+
+    @property
+    def value(self) -> float | None:
+        """None where every rollout failed, and where the value was not needed to the last rollout."""
+        return self.estimate.mean if self.estimate.complete else None
 
 
 @dataclass(slots=True)
@@ -62,12 +66,15 @@ class Walk:
 
     task: Task
     opening: str
-    start: Value
+    trajectories: list[Rollout] = field(default_factory=list)
+    """From the first observation to the end: the first reference, and what eto and rft are made from."""
+    demonstration: Played | None = None
     steps: list[Step] = field(default_factory=list)
     ended: str = "failed"
-    """`done`, `turn_limit`, `context` or `failed`."""
+    """`done`, `turn_limit`, `context`, `failed`, `saturated`, or `trajectories` where there are no steps."""
     clock: Clock = field(default_factory=Clock)
     seconds: float = 0.0
+    start_value: float | None = None
 
 
 class Walker:
@@ -80,52 +87,95 @@ class Walker:
         scorer: Policy,
         settings: ExploreSettings,
         seed: int,
+        experts: Experts | None = None,
+        pay_again: bool = False,
     ) -> None:
+        """`pay_again` draws anew what `explore.reuse` would keep: for showing that keeping changes no decision."""
         self._environment = environment
         self._policy = policy
         self._scorer = scorer
         self._settings = settings
         self._strategy: Strategy = make_strategy(settings)
         self._seed = seed
+        self._experts = experts
+        self._pay_again = pay_again
 
     async def walk(self, task: Task) -> Walk:
         """Explore one task to its end. Equal seed, settings and weights give an equal walk."""
-        begun, clock = time.perf_counter(), Clock()
+        begun = time.perf_counter()
         episode = self._environment.start(task)
-        opening = first_message(self._environment, episode.observation)
-        place = Place(episode, self._policy.open(opening))
-        walk = Walk(task, opening, await self._first_reference(task, place, clock), clock=clock)
-        previous = walk.start.mean if walk.start.mean is not None else 0.0
+        walk = Walk(task, first_message(self._environment, episode.observation))
+        acts = Acts(self._seed, walk.clock, self._settings.reuse and not self._pay_again)
+        way = _Way(self, walk, acts)
+        if self._strategy.expert:
+            walk.demonstration = self._demonstration(task)
+        place = Place(episode, self._policy.open(walk.opening), task.id)
+        await way.start(place)
+        if self._strategy.prefix == "none":
+            walk.ended = "trajectories"
+        else:
+            await way.steps(place)
+        walk.seconds = time.perf_counter() - begun
+        return walk
+
+    def _demonstration(self, task: Task) -> Played:
+        if self._experts is None:
+            raise ValueError(f"strategy {self._strategy.name} needs an expert")
+        return demonstrate(self._environment, self._experts(task), task)
+
+
+@dataclass(slots=True)
+class _Way:
+    """One walk under way."""
+
+    walker: Walker
+    walk: Walk
+    acts: Acts
+
+    def scorer(self, step: int) -> Scorer:
+        """Who scores the candidates of a step, -1 being the start."""
+        s = self.walker._settings
+        stream = "" if s.reuse else f"rollouts of step {step}"
+        return Scorer(self.walker._scorer, s.rollout_temperature, self.acts, stream)
+
+    async def start(self, place: Place) -> None:
+        """Play whole trajectories: the first step's reference, or all that the strategy wants."""
+        s, whole = self.walker._settings, self.walker._strategy.prefix == "none"
+        count = s.trajectories if whole else s.rollouts if s.first_reference == "rollouts" else 0
+        if self.walker._strategy.expert:
+            count = max(count, 1)
+        estimate = Estimate(self.scorer(-1), place, range(count))
+        await estimate.finish()
+        self.walk.trajectories = sorted(estimate.rollouts, key=lambda rollout: rollout.index)
+        zero = s.first_reference == "zero" and not whole
+        self.walk.start_value = 0.0 if zero else estimate.mean
+
+    async def steps(self, place: Place) -> None:
+        """Step after step until the episode ends."""
+        walk, s = self.walk, self.walker._settings
+        previous = walk.start_value if walk.start_value is not None else 0.0
         while True:
-            step = await self._step(task, place, len(walk.steps), previous, clock)
+            if s.saturated == "skip" and previous >= walk.task.best - SAME:
+                walk.ended = "saturated"
+                return
+            step = await self.step(place, previous)
             walk.steps.append(step)
             chosen = step.chosen
             if chosen is None or chosen.value is None:
                 walk.ended = "context" if step.stop_reason == "context" else "failed"
-                break
-            if chosen.done:
-                walk.ended = "turn_limit" if chosen.truncated else "done"
-                break
-            place, previous = chosen.place, chosen.value
-        walk.seconds = time.perf_counter() - begun
-        return walk
+                return
+            if chosen.act.turn.done:
+                walk.ended = "turn_limit" if chosen.act.turn.truncated else "done"
+                return
+            place, previous = chosen.act.place, chosen.value
 
-    async def _first_reference(self, task: Task, place: Place, clock: Clock) -> Value:
-        if self._settings.first_reference == "zero":
-            return Value(0.0)
-        return await self._value(place, (self._seed, task.id, -1, -1), clock)
-
-    async def _value(self, place: Place, path: tuple[int | str, ...], clock: Clock) -> Value:
-        s = self._settings
-        return await estimate(place, self._scorer, s.rollouts, s.rollout_temperature, path, clock)
-
-    async def _step(self, task: Task, place: Place, index: int, previous: float, clock: Clock) -> Step:
-        """Draw and score until the strategy stops, then choose the highest value, the earliest of equals."""
-        step = Step(index, previous)
+    async def step(self, place: Place, previous: float) -> Step:
+        """Draw and score until the strategy stops, then choose what to go on with."""
+        step, strategy = Step(len(self.walk.steps), previous), self.walker._strategy
         reason = None
         while reason is None:
             try:
-                candidate = await self._candidate(task, place, step, clock)
+                candidate = await self.candidate(place, step)
             except ContextFull:
                 reason = "context"
                 break
@@ -134,48 +184,56 @@ class Walker:
                 break
             candidate.contrast = any(c.rose for c in step.drawn)
             step.drawn.append(candidate)
-            reason = self._strategy.stop(step.drawn, task.best)
-        scored = [c for c in step.drawn if c.value is not None]
-        if scored:
-            max(scored, key=lambda c: (c.value or 0.0, -c.index)).chosen = True
+            reason = strategy.stop(step.drawn)
         step.stop_reason = reason
+        chosen = await finish_choice(step.drawn)
+        if strategy.prefix == "expert":
+            chosen = step.drawn[0] if step.drawn else None
+        if chosen is not None:
+            chosen.chosen = True
         return step
 
-    async def _candidate(self, task: Task, place: Place, step: Step, clock: Clock) -> Candidate:
+    async def candidate(self, place: Place, step: Step) -> Candidate:
         """Draw one action, take it in a copy of the episode, and score what it leads to."""
-        path = (self._seed, task.id, step.index, len(step.drawn))
-        seed = seed_for(*path)
-        draw = await self._policy.draw(place.history, self._settings.temperature, seed)
-        canonical = self._environment.canonical(draw.action)
-        twin = next((c for c in step.drawn if c.canonical == canonical and c.duplicate_of is None), None)
-        after, turn = place.after(self._policy, draw, clock)
-        if twin is not None:
-            value = Value(twin.value)
-        elif turn.done:
-            value = Value(turn.outcome)
-        else:
-            value = await self._value(after, path, clock)
-        return Candidate(
+        act, drawn_by = await self.draw(place, step)
+        canonical = self.walker._environment.canonical(act.draw.action)
+        same = [c for c in step.drawn if c.canonical == canonical]
+        again = self.walker._settings.duplicates == "again"
+        twin = same[0] if same and not again else None
+        candidate = Candidate(
             index=len(step.drawn),
-            seed=seed,
-            action=draw.action,
+            act=act,
             canonical=canonical,
-            observation=turn.observation,
-            valid=turn.valid,
-            done=turn.done,
-            outcome=turn.outcome,
-            raw_reward=turn.raw_reward,
-            truncated=turn.truncated,
-            value=value.mean,
-            rose=rises(value.mean, step.previous, self._settings),
-            place=after,
-            usage=draw.usage,
-            planned=value.planned,
-            rollouts=value.rollouts,
-            duplicate_of=twin.index if twin else None,
+            drawn_by=drawn_by,
+            estimate=twin.estimate if twin else self.estimate(step.index, act, len(same)),
+            usage=act.usage,
+            duplicate_of=same[0].index if same else None,
         )
+        s, best = self.walker._settings, self.walk.task.best
+        await score(candidate.estimate, step.previous, best, s)
+        candidate.rose = (
+            rises(candidate.estimate.low, step.previous, s) and candidate.estimate.mean is not None
+        )
+        candidate.at_maximum = candidate.estimate.low >= best - SAME and candidate.estimate.mean is not None
+        return candidate
 
+    async def draw(self, place: Place, step: Step) -> tuple[Act, str]:
+        """The next candidate's action, and who drew it: the expert's comes first where the walk follows it."""
+        walker = self.walker
+        follows = self.walk.demonstration if walker._strategy.prefix == "expert" else None
+        if follows and not step.drawn:
+            draw = walker._policy.quote(follows.actions[step.index])
+            after, turn = place.after(walker._policy, draw, self.walk.clock)
+            return Act(draw, 0, after, turn, Usage()), "expert"
+        number = len(step.drawn) - bool(follows)
+        s = walker._settings
+        stream = "" if s.reuse else "candidates"
+        act = await self.acts.act(walker._policy, place, number, s.temperature, stream)
+        return act, walker._policy.name
 
-def first_message(environment: Environment, observation: str) -> str:
-    """What the agent reads first: which actions there are, then the first observation."""
-    return f"{environment.prompt}\n{observation}" if environment.prompt else observation
+    def estimate(self, step: int, act: Act, earlier: int) -> Estimate:
+        """What the act is worth; draws that are scored again take rollouts of their own."""
+        if act.turn.done:
+            return Estimate.given(act.turn.outcome)
+        m = self.walker._settings.rollouts
+        return Estimate(self.scorer(step), act.place, range(earlier * m, earlier * m + m))

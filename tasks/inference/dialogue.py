@@ -28,6 +28,8 @@ class ChatFormat:
         self._opening = self._render([{"role": "user", "content": "u"}])
         self._check_appending()
         self.stop_token_ids = self._stop_tokens()
+        turn = self._render([{"role": "user", "content": "u"}], generation_prompt=False)
+        self._header = self._encode(self._opening.removeprefix(turn))
 
     def start(self, text: str) -> tuple[int, ...]:
         """The prompt after the first user message `text`, ready for the agent's first action."""
@@ -44,10 +46,29 @@ class ChatFormat:
                 text = text.replace(special, f"{special[0]} {special[1:]}")
         return text
 
+    def quote(self, action: str) -> tuple[int, ...]:
+        """The tokens of an action that was not sampled."""
+        return self._encode(self.neutral(action))
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Sampled tokens as text, without special tokens and outer blanks."""
         text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text.strip()
+
+    def agent_mask(self, completion: Sequence[int]) -> list[int]:
+        """1 for the agent's tokens of a completion that begins with its turn, 0 for what was said in between.
+
+        A turn ends with its stop token, which is the agent's; the next begins after the template's header. What
+        follows the last turn counts as its part, as in a completion of one turn.
+        """
+        mask, spoken, header = [], True, self._header
+        for place, token in enumerate(completion):
+            if not spoken and tuple(completion[max(0, place - len(header)) : place]) == header:
+                spoken = True
+            mask.append(int(spoken))
+            if spoken and token in self.stop_token_ids and _occurs(header, completion[place:]):
+                spoken = False
+        return mask
 
     def _between(self, observation: str) -> str:
         messages = [
@@ -57,9 +78,9 @@ class ChatFormat:
         ]
         return self._render(messages).removeprefix(self._opening + "a")
 
-    def _render(self, messages: list[Message]) -> str:
+    def _render(self, messages: list[Message], generation_prompt: bool = True) -> str:
         rendered: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
+            messages, tokenize=False, add_generation_prompt=generation_prompt
         )
         return rendered
 
@@ -84,6 +105,11 @@ class ChatFormat:
                 f"policy {self._tokenizer.name_or_path}: its chat template rewrites earlier turns, so a history "
                 "cannot be appended to; give it a template that renders each message on its own"
             )
+
+
+def _occurs(part: tuple[int, ...], tokens: Sequence[int]) -> bool:
+    """Whether `part` stands somewhere in `tokens`."""
+    return any(tuple(tokens[start : start + len(part)]) == part for start in range(len(tokens)))
 
 
 def _special_texts(tokenizer: Any) -> set[str]:

@@ -79,11 +79,11 @@ def analyse(
     )
 
 
-def decide(analysis: Analysis, gate: GateSettings) -> Verdict:
+def decide(analysis: Analysis, gate: GateSettings, needs_pairs: bool = True) -> Verdict:
     """Open the gate only if pairs, margin, cost and shards are all as the settings ask."""
     found = (
         _missing(analysis),
-        _too_few(analysis, gate),
+        _too_few(analysis, gate) if needs_pairs else None,
         _too_alike(analysis, gate),
         _too_many_rollouts(analysis, gate),
         _too_many_tokens(analysis, gate),

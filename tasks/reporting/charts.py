@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from rro.tasks.reporting.comparison import Comparison
 from rro.tasks.reporting.summary import Summary
 from rro.tasks.storage.queries import run_query
 from rro.tasks.storage.views import query
@@ -81,6 +82,33 @@ def reward_chart(summary: Summary) -> bytes:
         axes.legend()
 
     return _png("Reward on held-out tasks, 95 % intervals", draw if summary.policies else None)
+
+
+def comparison_chart(comparison: Comparison) -> bytes:
+    """Reward gained over the SFT policy against generated tokens of exploration, 95 % intervals."""
+    found = [
+        (budget, one, one.gain)
+        for budget, arms in comparison.tables.items()
+        for one in arms
+        if one.gain is not None and one.generated_tokens
+    ]
+
+    def draw(axes: "Axes") -> None:
+        markers = dict(zip(comparison.tables, "os", strict=False))
+        for budget, one, gain in found:
+            spread = [[gain.mean - gain.low], [gain.high - gain.mean]]
+            cost = (one.generated_tokens or 0.0) / 1e3
+            axes.errorbar([cost], [gain.mean], yerr=spread, marker=markers[budget], capsize=3)
+            axes.annotate(one.arm, (cost, gain.mean), xytext=(5, 5), textcoords="offset points", fontsize=8)
+        axes.axhline(0, color="grey", linewidth=0.8)
+        axes.set(
+            xscale="log", xlabel="thousand generated tokens of exploration", ylabel="reward gained over SFT"
+        )
+        axes.margins(x=0.15)
+
+    return _png(
+        "Reward gained against cost (round: equal tasks, square: equal rollouts)", draw if found else None
+    )
 
 
 def _png(title: str, draw: Callable[["Axes"], None] | None) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 COMMON = [
     ("run", pa.string()),
@@ -50,6 +50,17 @@ TABLES: dict[str, pa.Schema] = {
             ("seconds", pa.float64()),
             ("peak_memory_mib", pa.float64()),
             ("finished_at", pa.timestamp("us", tz="UTC")),
+        ]
+    ),
+    "comparisons": pa.schema(
+        [
+            ("run", pa.string()),
+            ("budget", pa.string()),
+            ("arm", pa.string()),
+            ("place", pa.int32()),
+            ("seed", pa.int64()),
+            ("arm_run", pa.string()),
+            ("settings", pa.string()),
         ]
     ),
     "policies": pa.schema(
@@ -118,6 +129,7 @@ TABLES: dict[str, pa.Schema] = {
             ("candidate", pa.string()),
             ("step_index", pa.int32()),
             ("candidate_index", pa.int32()),
+            ("drawn_by", pa.string()),
             ("action", pa.string()),
             ("canonical", pa.string()),
             ("duplicate_of", pa.string()),
@@ -135,6 +147,7 @@ TABLES: dict[str, pa.Schema] = {
             ("scorer", pa.string()),
             ("temperature", pa.float64()),
             ("seed", pa.int64()),
+            ("reused", pa.bool_()),
             *COST,
         ]
     ),
@@ -151,6 +164,8 @@ TABLES: dict[str, pa.Schema] = {
             ("temperature", pa.float64()),
             ("seed", pa.int64()),
             ("actions", pa.list_(pa.string())),
+            ("observations", pa.list_(pa.string())),
+            ("reused_actions", pa.int32()),
             ("environment_steps", pa.int64()),
             ("outcome", pa.float64()),
             ("raw_reward", pa.float64()),

@@ -8,6 +8,7 @@ collapse). The dataset is a Parquet file with `prompt`, `chosen` and `rejected`,
 
 from typing import Any
 
+from rro.tasks.inference.dialogue import ChatFormat
 from rro.tasks.training.trainer import arguments, fitting, neutral, read_job, run
 
 
@@ -35,8 +36,32 @@ def main() -> None:
         args=config,
         train_dataset=dataset.select_columns(["prompt", "chosen", "rejected"]),
         processing_class=tokenizer,
+        data_collator=collator_class(ChatFormat(tokenizer))(
+            pad_token_id=tokenizer.pad_token_id, max_length=config.max_length
+        ),
     )
     run(trainer, job)
+
+
+def collator_class(chat: ChatFormat) -> Any:
+    """TRL's collator, with what the environment said inside longer completions left out of every log-probability.
+
+    TRL counts all that follows the prompt; ETO and IPR mask observations, and so do we.
+    """
+    from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+    class AgentTurnsOnly(DataCollatorForPreference):  # type: ignore[misc]
+        def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+            batch: dict[str, Any] = super().torch_call(examples)
+            ends = [
+                (row["prompt_ids"], row[end]) for end in ("chosen_ids", "rejected_ids") for row in examples
+            ]
+            for mask, (prompt, completion) in zip(batch["completion_mask"], ends, strict=True):
+                spoken = chat.agent_mask(completion)[: len(mask) - len(prompt)]
+                mask[len(prompt) : len(prompt) + len(spoken)] *= mask.new_tensor(spoken)
+            return batch
+
+    return AgentTurnsOnly
 
 
 def _length(tokenizer: Any, row: dict[str, Any], end: str) -> int:

@@ -75,6 +75,9 @@ class Scripted:
     def extend(self, history: History, draw: Draw, observation: str) -> History:
         return History((*history.messages, ("assistant", draw.action), ("user", observation)))
 
+    def quote(self, action: str) -> Draw:
+        return Draw(action)
+
     async def draw(self, history: History, temperature: float, seed: int) -> Draw:
         state = history.messages[-1][1]
         listed = self.script[state]

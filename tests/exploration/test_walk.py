@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rro.tasks.exploration.pairs import extract
-from rro.tasks.exploration.rows import Origin, walk_rows
-from rro.tasks.exploration.seeds import seed_for
-from rro.tasks.exploration.strategies import STRATEGIES
+from rro.tasks.exploration.origin import Origin, Rows
+from rro.tasks.exploration.pairs import extract, siblings
+from rro.tasks.exploration.rows import walk_rows
+from rro.tasks.exploration.seeds import row_id, seed_for
 from rro.tasks.exploration.walk import Walk, Walker
 from rro.tasks.settings import ExploreSettings, PairSettings
 
@@ -45,8 +45,8 @@ def walk(draws: dict[str, list[str]], best: float = 1.0, rolls: Any = None, **kn
 def told(found: Walk, step: int = 0) -> tuple[list[tuple[str, float | None]], str, str | None]:
     """(action and value of every candidate, why the step stopped, what was chosen)."""
     one = found.steps[step]
-    drawn = [(candidate.action, candidate.value) for candidate in one.drawn]
-    return drawn, one.stop_reason, one.chosen.action if one.chosen else None
+    drawn = [(candidate.act.draw.action, candidate.value) for candidate in one.drawn]
+    return drawn, one.stop_reason, one.chosen.act.draw.action if one.chosen else None
 
 
 R, L, U = ("right", 0.25), ("left", 0.75), ("up", 0.5)
@@ -109,21 +109,21 @@ def test_the_chosen_value_is_the_next_reference() -> None:
 
 def test_every_value_is_the_mean_of_m_rollouts_and_endings_need_none() -> None:
     found = walk({"start": ["right", "grab", "left"]}, rollouts=2)
-    assert found.start.mean == 0.5
-    assert [len(c.rollouts) for c in found.steps[0].drawn] == [2, 0, 2]
-    assert [r.outcome for r in found.steps[0].drawn[0].rollouts] == [0.0, 0.5]
+    assert found.start_value == 0.5
+    assert [len(c.estimate.rollouts) for c in found.steps[0].drawn] == [2, 0, 2]
+    assert [r.outcome for r in found.steps[0].drawn[0].estimate.rollouts] == [0.0, 0.5]
 
 
 def test_duplicates_cost_no_rollouts() -> None:
     found = walk({"start": ["right", "right", "left"]})
-    assert [(c.duplicate_of, len(c.rollouts)) for c in found.steps[0].drawn] == [(None, 2), (0, 0), (None, 2)]
+    assert [row["rollouts_done"] for row in rows_of(found)["candidates"]] == [2, 0, 2, 0]
 
 
 def test_failed_rollouts_are_left_out_of_the_mean_and_recorded() -> None:
     found = walk({"start": ["left"]}, rolls={**ROLLS, "L": ["1", FAILS]})
     candidate = found.steps[0].drawn[0]
     assert candidate.value == 1.0
-    assert [(r.ended, r.outcome) for r in candidate.rollouts] == [("done", 1.0), ("failed", None)]
+    assert [(r.ended, r.outcome) for r in candidate.estimate.rollouts] == [("done", 1.0), ("failed", None)]
 
 
 def test_a_candidate_whose_rollouts_all_failed_is_never_chosen() -> None:
@@ -131,9 +131,12 @@ def test_a_candidate_whose_rollouts_all_failed_is_never_chosen() -> None:
     assert told(found) == ([("left", None), R, R], "cap", "right")
 
 
+def rows_of(found: Walk) -> Rows:
+    return walk_rows([found], Origin("r", 1, "rising", "p", "tabular", "p"), ExploreSettings())
+
+
 def pairs_of(found: Walk, **knobs: Any) -> list[tuple[str, str, float]]:
-    rows = walk_rows([found], Origin("r", 1, "rising", "p", "tabular", "p"), ExploreSettings())
-    made = extract(rows["episodes"], rows["steps"], rows["candidates"], PairSettings(**knobs), seed=0)
+    made = extract(rows_of(found), siblings, PairSettings(**knobs), seed=0)
     return [(row["chosen"][0]["content"], row["rejected"][0]["content"], row["margin"]) for row in made]
 
 
@@ -162,8 +165,7 @@ def test_a_step_that_never_rose_still_gives_a_pair_unless_only_rising_is_asked_f
 
 def test_a_pair_carries_the_history_that_the_policy_read() -> None:
     found = walk({"start": ["left"], "L": ["0", "on"]})
-    rows = walk_rows([found], Origin("r", 1, "rising", "p", "tabular", "p"), ExploreSettings())
-    made = extract(rows["episodes"], rows["steps"], rows["candidates"], PairSettings(), seed=0)
+    made = extract(rows_of(found), siblings, PairSettings(), seed=0)
     assert [turn["content"] for turn in made[0]["prompt"]] == ["start", "left", "L"]
     assert [turn["role"] for turn in made[0]["prompt"]] == ["user", "assistant", "user"]
 
@@ -194,38 +196,42 @@ KNOBS = st.builds(
     comparator=st.sampled_from([">", ">="]),
     first_reference=st.sampled_from(["rollouts", "zero"]),
     contrast=st.booleans(),
+    reuse=st.booleans(),
 )
 
 
 def plainly(tree: Any, policy: Seeded, s: ExploreSettings, seed: int) -> list[Any]:
     """Design section 4 written down once more, with nothing but loops."""
 
-    def rolled(state: str, path: tuple[Any, ...]) -> float:
+    def stream(name: str) -> str:
+        return "" if s.reuse else name
+
+    def rolled(state: str, key: str, step: int) -> float:
         total = 0.0
         for index in range(s.rollouts):
-            at, turn, rollout_seed = state, 0, seed_for(*path, index)
+            at, place = state, key
             while isinstance(at, str):
-                at = tree[at][policy.choose(at, seed_for(rollout_seed, turn))]
-                turn += 1
+                action = policy.choose(at, seed_for(seed, place, stream(f"rollouts of step {step}"), index))
+                at, place = tree[at][action], row_id(place, action)
             total += at
         return total / s.rollouts
 
-    previous = 0.0 if s.first_reference == "zero" else rolled("start", (seed, "t", -1, -1))
+    previous = 0.0 if s.first_reference == "zero" else rolled("start", "t", -1)
     state: Any = "start"
+    key = "t"
     steps = []
     while isinstance(state, str):
         drawn: list[tuple[str, float, bool]] = []
         reason = ""
         while not reason:
-            path = (seed, "t", len(steps), len(drawn))
-            action = policy.choose(state, seed_for(*path))
+            action = policy.choose(state, seed_for(seed, key, stream("candidates"), len(drawn)))
             target = tree[state][action]
             value = next((v for a, v, _ in drawn if a == action), None)
             if value is None:
-                value = rolled(target, path) if isinstance(target, str) else target
+                value = rolled(target, row_id(key, action), len(steps)) if isinstance(target, str) else target
             rose = value > previous + s.epsilon or (s.comparator == ">=" and value == previous + s.epsilon)
             drawn.append((action, value, rose))
-            if s.contrast and len(drawn) == 1 and s.max_candidates > 1:
+            if s.contrast and len({a for a, _, _ in drawn}) == 1 and len(drawn) < s.max_candidates:
                 continue
             if any(r for *_, r in drawn):
                 reason = "rose"
@@ -235,6 +241,7 @@ def plainly(tree: Any, policy: Seeded, s: ExploreSettings, seed: int) -> list[An
                 reason = "cap"
         best = max(range(len(drawn)), key=lambda k: (drawn[k][1], -k))
         steps.append((drawn, reason, best))
+        key = row_id(key, drawn[best][0])
         state, previous = tree[state][drawn[best][0]], drawn[best][1]
     return steps
 
@@ -246,7 +253,7 @@ def test_the_walk_equals_the_plain_algorithm_on_random_trees(tree: Any, knobs: A
     found = asyncio.run(Walker(environment, policy, policy, knobs, seed).walk(environment.task))
     seen = [
         (
-            [(candidate.action, candidate.value, candidate.rose) for candidate in step.drawn],
+            [(candidate.act.draw.action, candidate.value, candidate.rose) for candidate in step.drawn],
             step.stop_reason,
             next(candidate.index for candidate in step.drawn if candidate.chosen),
         )
@@ -263,7 +270,3 @@ def test_pairs_always_prefer_the_higher_value_and_differ_in_action(tree: Any, kn
     for chosen, rejected, margin in pairs_of(found, rejected="all"):
         assert margin > 0.01
         assert chosen != rejected
-
-
-def test_every_strategy_is_registered_under_its_own_name() -> None:
-    assert all(name == kind.name for name, kind in STRATEGIES.items())

@@ -138,3 +138,27 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(what: str) -> None:
     tokenizer.chat_template, tokenizer.name_or_path = REWRITING[what], "models/base"
     with pytest.raises(UserError, match="policy models/base: its chat template rewrites earlier turns"):
         ChatFormat(tokenizer)
+
+
+@every_format
+def test_the_agents_tokens_of_a_longer_completion_are_told_from_observations(name: str) -> None:
+    tokenizer, chat = TOKENIZERS[name], ChatFormat(TOKENIZERS[name])
+    spoken: list[int] = []
+    completion: list[int] = []
+    for action, observation in TURNS:
+        said = [*tokenizer.encode(action, add_special_tokens=False), chat.stop_token_ids[-1]]
+        whole = chat.extend((), tokenizer.encode(action, add_special_tokens=False), observation)
+        heard = [*whole[len(said) - 1 :]]
+        # What closes the turn in the template stands first in what follows an action.
+        completion += [*said[:-1], *heard]
+        spoken += [1] * len(said) + [0] * (len(heard) - 1)
+    completion += said
+    spoken += [1] * len(said)
+    assert chat.agent_mask(completion) == spoken
+
+
+@every_format
+def test_a_completion_of_one_turn_is_the_agents_to_its_end(name: str) -> None:
+    chat = ChatFormat(TOKENIZERS[name])
+    tail = [*TOKENIZERS[name].encode("click[red]"), chat.stop_token_ids[0], *TOKENIZERS[name].encode("\n")]
+    assert chat.agent_mask(tail) == [1] * len(tail)

@@ -153,8 +153,10 @@ def test_a_kill_at_any_moment_leaves_the_old_shard_or_the_new_one(torn: Path, mo
 
 def test_readers_see_whole_shards_while_writers_are_killed(warehouse: Warehouse) -> None:
     warehouse.publish("r", "s", stages(*[0.0] * 50))
-    seen = set()
-    for _ in range(3):
+    seen: set[float] = set()
+    rounds = 0
+    while rounds < 3 or len(seen) <= 10:
+        rounds += 1
         writer = start(FOR_EVER, warehouse)
         assert writer.stdout is not None
         assert writer.stdout.readline() == "writing\n"
@@ -166,7 +168,6 @@ def test_readers_see_whole_shards_while_writers_are_killed(warehouse: Warehouse)
             seen.add(read[0])
         writer.kill()
         writer.wait()
-    assert len(seen) > 10, "the writers wrote too little for this test to mean anything"
 
 
 @pytest.mark.parametrize("meanwhile", ["published", "discarded"])
