@@ -71,13 +71,22 @@ def running(folder: Path, *options: str) -> Iterator[MariaDb]:
         yield server
     finally:
         server.stop()
+        for made in (folder, _temporaries(folder)):
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:
-    install = [str(INSTALL), "--no-defaults", f"--datadir={folder}", "--skip-test-db", "--skip-name-resolve"]
-    subprocess.run(
-        [*install, *_as_root(), "--auth-root-authentication-method=normal"], check=True, capture_output=True
-    )
+    small = [
+        "--innodb-log-file-size=4M",
+        "--innodb-use-native-aio=0",
+        "--skip-test-db",
+        "--skip-name-resolve",
+    ]
+    install = [str(INSTALL), "--no-defaults", f"--datadir={folder}", *small]
+    install += [*_as_root(), _own_temporaries(folder), "--auth-root-authentication-method=normal"]
+    ended = subprocess.run(install, capture_output=True, text=True)
+    if ended.returncode:
+        raise RuntimeError(f"no data folder: {ended.stdout}{ended.stderr}")
 
 
 def start(folder: Path, *options: str, port: int = 0) -> MariaDb:
@@ -96,7 +105,17 @@ def start(folder: Path, *options: str, port: int = 0) -> MariaDb:
     network = ["--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve"]
     like_upstream = ["--lower-case-table-names=1", "--skip-log-bin"]
     process = subprocess.Popen(
-        [str(SERVER), "--no-defaults", *_as_root(), *files, *small, *network, *like_upstream, *options],
+        [
+            str(SERVER),
+            "--no-defaults",
+            *_as_root(),
+            _own_temporaries(folder),
+            *files,
+            *small,
+            *network,
+            *like_upstream,
+            *options,
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -128,6 +147,16 @@ def _wait(server: MariaDb) -> None:
             if ended or time.monotonic() > until:
                 raise RuntimeError(f"no server: {log.read_text() if log.is_file() else 'no log'}") from None
             time.sleep(0.05)
+
+
+def _temporaries(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-tmp")
+
+
+def _own_temporaries(folder: Path) -> str:
+    # A server that starts removes all temporary tables in this folder, those of other servers too.
+    _temporaries(folder).mkdir(parents=True, exist_ok=True)
+    return f"--tmpdir={_temporaries(folder)}"
 
 
 def _as_root() -> list[str]:

@@ -60,6 +60,11 @@ REFUSED = (
     "SELECT 1 FROM boats l\u0131mit, museum.rooms",
     "SELECT 1 FROM boats t --\u00a0\n, museum.rooms",
     "SELECT 1 FROM boats window, museum.rooms",
+    "SELECT 1 FROM boats FORCE INDEX FOR ORDER BY (`PRIMARY`) JOIN museum.rooms",
+    # Three names in such a join end MariaDB 10.11 with a segmentation fault.
+    "SELECT harbor.b.nothing FROM boats a NATURAL JOIN boats b",
+    "SELECT harbor.b.nothing FROM boats a JOIN boats b USING (id)",
+    "SELECT x.y.z FROM boats a NATURAL JOIN boats b",
     "EXPLAIN SELECT * FROM museum.rooms",
     "SHOW TABLES IN mysql",
     "SHOW TABLES WHERE (SELECT COUNT(*) FROM mysql.user)",

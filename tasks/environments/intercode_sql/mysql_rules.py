@@ -42,6 +42,7 @@ _LIKE_A_TEXT, _LIKE_WHAT_IS_COMPUTED = 1, 8
 _NO_CALLS = """ALL AND ANY AS BETWEEN BINARY BY CASE DISTINCT DISTINCTROW DIV ELSE EXCEPT EXISTS FROM HAVING IN INDEX
     INTERSECT IS JOIN KEY LATERAL LIKE LIMIT MINUS MOD NOT OFFSET ON OR OVER PARTITION REGEXP RLIKE ROW SELECT
     SOME STRAIGHT_JOIN THEN UNION USING VALUE VALUES WHEN WHERE WITH XOR
+    HIGH_PRIORITY SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_CACHE SQL_CALC_FOUND_ROWS SQL_NO_CACHE SQL_SMALL_RESULT
     BIGINT DEC DECIMAL DOUBLE FLOAT INT INTEGER NCHAR NUMERIC SIGNED UNSIGNED VARCHAR"""
 _BEFORE_PARENTHESES = frozenset(_NO_CALLS.split())
 """Words that stand before a parenthesis and are no call."""
@@ -70,6 +71,9 @@ def permit(statement: Statement, db: str, may_grow: bool) -> None:
     for name in databases(tokens):
         if name.lower() != db.lower():
             raise StatementError(DENIED.format(name))
+    if {"NATURAL", "USING"} & {keyword(token) for token in tokens} and any(names_column_in_full(tokens)):
+        # MariaDB 10.11 ends with a segmentation fault if there is no such column.
+        raise StatementError("Name columns without their database in a NATURAL join and in one with USING")
     for name in calls(tokens):
         if name not in ALLOWED - _NEVER:
             raise StatementError(f"FUNCTION {db.lower()}.{name} does not exist")
@@ -129,7 +133,8 @@ def databases(tokens: Sequence[Token]) -> Iterator[str]:
             levels.pop()
             levels = levels or [_Level()]
             table_follows = False
-        elif word in _AFTER_TABLES:
+        elif word in _AFTER_TABLES and not (at and keyword(tokens[at - 1]) == "FOR"):
+            # USE INDEX FOR ORDER BY (...) stands in the middle of the tables.
             level.selects |= word == "SELECT"
             level.lists_tables = table_follows = False
         elif word == "FROM" and level.selects:
@@ -138,6 +143,15 @@ def databases(tokens: Sequence[Token]) -> Iterator[str]:
             table_follows = level.lists_tables
         else:
             table_follows = word == "TABLE"
+        at = end
+
+
+def names_column_in_full(tokens: Sequence[Token]) -> Iterator[bool]:
+    """For each name, whether it is `database.table.column`."""
+    at = 0
+    while at < len(tokens):
+        end = _dotted(tokens, at)
+        yield end - at > 3
         at = end
 
 
