@@ -1,5 +1,7 @@
 """What is understood of what an agent wrote, in the three readings."""
 
+import time
+
 import pytest
 
 from rro.tasks.environments.intercode_sql.actions import Action, Reading, canonical, read_action
@@ -84,3 +86,23 @@ def test_actions_that_run_the_same_statement_are_equal() -> None:
     forms = ["SELECT  Name FROM t", "```sql\nselect name\nfrom T;\n```", "Action: SELECT name FROM t -- all"]
     assert len({canonical(form, "block") for form in forms}) == 1
     assert canonical("SELECT 'a' FROM t", "block") != canonical("SELECT 'A' FROM t", "block")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "action" + " " * 300_000,
+        "```" * 200_000,
+        "``` " + " " * 300_000,
+        "(" * 300_000,
+        "\n" * 300_000,
+        "Action:" * 90_000,
+    ],
+    ids=lambda text: text[:10],
+)
+@pytest.mark.parametrize("reading", ["block", "upstream", "ipr"])
+def test_huge_actions_are_read_at_once(text: str, reading: Reading) -> None:
+    begun = time.process_time()
+    read_action(text, reading)
+    canonical(text, reading)
+    assert time.process_time() - begun < 1

@@ -91,9 +91,20 @@ def test_every_gold_query_runs_on_sqlite_and_earns_everything(folder: Path) -> N
 
 def test_gold_results_are_mariadbs_but_for_a_few(data: SqlData, database: SqliteDatabase) -> None:
     checks = list(verify(data, database, {"answers": ANSWERS}))
-    different = [check for check in checks if check.difference is not None]
+    different = {check.name for check in checks if check.difference is not None}
     assert len(checks) == 1028
-    assert len(different) / len(checks) <= 0.017, [check.name for check in different]
+    assert len(different) / len(checks) <= 0.02
+    numbers = {int(re.findall(r"task intercode-(\d+)", name)[0]) for name in different}
+    assert numbers <= listed_in_the_docs()
+
+
+def listed_in_the_docs() -> set[int]:
+    """Tasks that the document names, by cause, as having another gold result."""
+    page = (Path(__file__).parents[2] / "docs/intercode_sql.md").read_text(encoding="utf-8")
+    table = page.partition("| cause | tasks")[2].partition("\n\n")[0]
+    return {
+        int(number) for row in table.splitlines() for number in re.findall(r"\d+", row.rpartition(" | ")[2])
+    }
 
 
 def test_descriptions_are_mariadbs_in_the_words_of_mysql_8(data: SqlData) -> None:

@@ -31,7 +31,7 @@ SUBMITTED = Action(submits=True)
 _FENCE = re.compile(
     r"```[ \t]*(?:sql|mysql|mariadb|sqlite)?[ \t]*\r?\n?(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE
 )
-_LABEL = re.compile(r"\A\s*action[ \t]*\d*[ \t]*:", re.IGNORECASE)
+_LABEL = re.compile(r"\A\s*+action[ \t]*+\d*+[ \t]*+:", re.IGNORECASE)
 _IPR_ACTION = re.compile(r"Action:\s?(.*)", re.DOTALL)
 _IPR_BLOCK = re.compile(r"```sql(.*?)```", re.DOTALL)
 _FIRST_WORD = re.compile(r"[\s(]*([A-Za-z]+)")

@@ -195,7 +195,9 @@ def confine(memory_bytes: int) -> None:
         resource.RLIMIT_NOFILE: 3,
     }
     for kind, value in limits.items():
-        resource.setrlimit(kind, (value, value))
+        # Not every system has every limit; on Linux all are there.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (value, value))
 
 
 def read_requests() -> Iterator[list[str]]:
