@@ -1,5 +1,7 @@
 """Episodes of InterCode-SQL on a small database: what an agent sees, and what it earns."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,3 +170,12 @@ def test_tasks_of_other_data_and_unknown_splits_are_refused(sql: InterCodeSql) -
     task = sql.tasks("test")[0]
     with pytest.raises(UserError, match="task 'other' is not of this data"):
         sql.start(type(task)("other", "test", "?"))
+
+
+def test_importing_the_environment_loads_nothing_heavy() -> None:
+    heavy = {"torch", "pandas", "numpy", "scipy", "pyarrow", "duckdb", "prefect", "pymysql"}
+    program = "import sys, rro.tasks.environments.intercode_sql.environment; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert not heavy & set(loaded.split())
