@@ -1,5 +1,6 @@
 """Hostile statements on a real MariaDB server: none succeeds, none takes long, and nothing is left of them."""
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from rro.tasks.environments.intercode_sql.database import Limits
 from rro.tasks.environments.intercode_sql.load_mysql import load
 from rro.tasks.environments.intercode_sql.mysql_address import PASSWORD, read_address
 from rro.tasks.environments.intercode_sql.mysql_database import MySqlDatabase
-from rro.tasks.environments.intercode_sql.mysql_session import Exceeded, Session
+from rro.tasks.environments.intercode_sql.mysql_rules import ALLOWED, GROWING
+from rro.tasks.environments.intercode_sql.mysql_session import Exceeded, ServerError, Session
 from tests.environments import mariadb, sql_attacks, sql_server_attacks
 from tests.environments.small_sql import DB, write_folder
 
@@ -91,6 +93,21 @@ def leftovers(server: mariadb.MariaDb) -> list[str]:
 def test_nothing_of_the_server_itself_is_told(database: MySqlDatabase) -> None:
     told = " ".join(database.run(DB, statement).error or "" for statement in REFUSED)
     assert not re.search(r"rro@|'rro'|127\.0\.0\.1|/etc/passwd:|root:", told)
+
+
+def test_only_functions_that_are_known_to_make_texts_longer_do(server: mariadb.MariaDb) -> None:
+    session = Session(read_address(server.admin, "NO_PASSWORD"))
+    texts = ["a" * 300, "1" * 300, "%W" * 150]
+    for name in sorted(ALLOWED - GROWING - {"interval", "rand", "cast", "convert"}):
+        for text in texts:
+            for count in range(5):
+                arguments = ", ".join([f"'{text}'", "100000", f"'{text}'", "100000"][:count])
+                with contextlib.suppress(ServerError):
+                    ((length,),) = session.ask(f"SELECT LENGTH({name}({arguments}))")
+                    assert length is None or int(str(length)) <= 5 * len(arguments) + 50, (
+                        f"{name}({arguments})"
+                    )
+    session.close()
 
 
 @pytest.mark.parametrize(

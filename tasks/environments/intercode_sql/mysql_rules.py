@@ -5,7 +5,7 @@ do for an agent is refused here: read other databases, `information_schema` with
 them; leave something behind for the next statement (variables, locks); write files; answer otherwise each time;
 and run a single call that nothing can interrupt, as `LIKE` or `LOCATE` on two long texts would for minutes.
 
-Functions are those that `functions` has for SQLite, and a few more: what is on no list does not exist.
+Functions are those that `dialect` has for SQLite, and a few more: what is on no list does not exist.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,12 +26,12 @@ _MORE = """addtime bin bit_and bit_count bit_length bit_or bit_xor cast char con
     maketime median microsecond nvl nvl2 oct ord percentile_cont percentile_disc period_add period_diff position
     quarter rand schema sec_to_time subdate subtime time_format time_to_sec timediff timestampadd to_seconds
     utc_date utc_time utc_timestamp yearweek"""
-ALLOWED = frozenset(name.removesuffix("_") for name in NAMES) | frozenset(_MORE.split())
+_NEVER = frozenset({"like", "regexp", "sysdate"})
+"""The operators among SQLite's functions, and the clock that does not stand still."""
+ALLOWED = frozenset(name.removesuffix("_") for name in NAMES) - _NEVER | frozenset(_MORE.split())
 """Functions that can be called, in lower case."""
 GROWING = frozenset({"concat", "concat_ws", "hex", "insert", "lpad", "repeat", "replace", "rpad", "space"})
 """Functions whose result can be longer than what they are given. Nested, they make any length from nothing."""
-_NEVER = frozenset({"like", "regexp", "sysdate"})
-"""The operators among SQLite's functions, and the clock that does not stand still."""
 _WORK = {
     "REGEXP": 8,
     "RLIKE": 8,
@@ -75,7 +75,7 @@ def permit(statement: Statement, db: str, may_grow: bool) -> None:
         # MariaDB 10.11 ends with a segmentation fault if there is no such column.
         raise StatementError("Name columns without their database in a NATURAL join and in one with USING")
     for name in calls(tokens):
-        if name not in ALLOWED - _NEVER:
+        if name not in ALLOWED:
             raise StatementError(f"FUNCTION {db.lower()}.{name} does not exist")
         if name in GROWING and not may_grow:
             raise StatementError(
