@@ -71,9 +71,15 @@ def verify_webshop(
 @verify.command(name="intercode-sql")
 def verify_intercode_sql(
     *,
-    data: Annotated[str, Parameter(help="Folder made by rro data import intercode-sql, or 'bundled'")],
+    data: Annotated[
+        str,
+        Parameter(
+            help="Folder made by rro data import intercode-sql, or with InterCode's files, or 'bundled'"
+        ),
+    ],
     rewards: Annotated[
-        Path | None, Parameter(help="Results and what they earned: must be our reward")
+        Path | None,
+        Parameter(help="Results and what they earned: must be our reward [default: found in the data]"),
     ] = None,
     answers: Annotated[Path | None, Parameter(help="Results of gold queries: must be our databases'")] = None,
     episodes: Annotated[
@@ -88,16 +94,17 @@ def verify_intercode_sql(
 
     Every recording is a file of JSON lines, gzipped or plain.
     """
-    from rro.tasks.environments.intercode_sql.data import SqlData
+    from rro.tasks.environments.intercode_sql.data import BUNDLED
     from rro.tasks.environments.intercode_sql.database import Limits
     from rro.tasks.environments.intercode_sql.environment import open_database
-    from rro.tasks.environments.intercode_sql.verify import verify
+    from rro.tasks.environments.intercode_sql.prepare import opened
+    from rro.tasks.environments.intercode_sql.verify import NAMED, verify
 
+    if (rewards, answers, episodes) == (None, None, None) and data != BUNDLED:
+        rewards = next(iter(sorted(Path(data).expanduser().glob(f"*{NAMED['rewards']}*.jsonl*"))), None)
     given = {"rewards": rewards, "answers": answers, "episodes": episodes}
     recordings = {kind: path for kind, path in given.items() if path is not None}
     if not recordings:
         raise UserError("no recording to replay; name one: " + ", ".join(f"--{kind} FILE" for kind in given))
-    loaded = SqlData.load(data)
-    database = open_database(loaded, Limits(), database_url)
-    with closing(database):
+    with opened(data) as loaded, closing(open_database(loaded, Limits(), database_url)) as database:
         show_checks(verify(loaded, database, recordings))

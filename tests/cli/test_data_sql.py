@@ -172,3 +172,12 @@ def test_a_recording_must_be_named(rro: Rro, folder: str) -> None:
     ended = rro("verify", "intercode-sql", "--data", folder)
     assert ended.code == 2
     assert "no recording to replay; name one: --rewards FILE, --answers FILE, --episodes FILE" in ended.err
+
+
+def test_intercodes_own_files_with_recorded_rewards_beside_them_are_enough(rro: Rro, tmp_path: Path) -> None:
+    sources = write(tmp_path / "in")
+    for path, name in ((sources.tasks, "ic_spider_dev.json"), (sources.dump, "ic_spider_dbs.sql")):
+        path.rename(path.with_name(name + "".join(path.suffixes[-1:] if path.suffix == ".gz" else [])))
+    recording(tmp_path / "in", "recorded_rewards", [{"i": 0, "agent_rows": None, "reward": 0.0}])
+    ended = rro("verify", "intercode-sql", "--data", str(tmp_path / "in"))
+    assert (ended.code, ended.out) == (0, "rewards: 1 passed, 0 failed\n")

@@ -11,10 +11,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rro.tasks.environments.intercode_sql.actions import SUBMIT, read_action
@@ -30,6 +31,8 @@ from rro.tasks.files import file_digest
 
 FORMAT = 1
 """Of prepared folders."""
+TASKS, DUMP = "ic_spider_dev.json", "ic_spider_dbs.sql"
+"""InterCode's own files."""
 SHARES = {"train": 0.5, "validation": 0.2, "test": 0.3}
 """Databases of each split, where InterCode's are all there is; with SpiderMan to train on, train gets none."""
 
@@ -74,6 +77,19 @@ def prepare(sources: Sources, out: Path, seed: int = 0) -> Mapping[str, Any]:
     about = _about(prepared, sources, out, seed, len(demonstrations))
     (out / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return about
+
+
+@contextmanager
+def opened(source: str) -> Iterator[SqlData]:
+    """A prepared folder; or one with InterCode's own files, which are prepared for as long as the block runs."""
+    folder = Path(source).expanduser()
+    own = [sorted(folder.glob(f"{name}*")) for name in (TASKS, DUMP)]
+    if list(folder.glob("schema.json*")) or not all(own):
+        yield SqlData.load(source)
+        return
+    with TemporaryDirectory(prefix="rro-intercode-") as made:
+        prepare(Sources(own[0][0], own[1][0]), Path(made))
+        yield SqlData.load(made)
 
 
 def _intercode(sources: Sources, seed: int) -> Prepared:
