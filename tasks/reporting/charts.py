@@ -85,30 +85,40 @@ def reward_chart(summary: Summary) -> bytes:
 
 
 def comparison_chart(comparison: Comparison) -> bytes:
-    """Reward gained over the SFT policy against generated tokens of exploration, 95 % intervals."""
+    """Reward gained over the SFT policy against generated tokens of exploration, 95 % intervals.
+
+    A colour an arm; circles spent the same tasks, squares what `rising` rolled out.
+    """
     found = [
         (budget, one, one.gain)
         for budget, arms in comparison.tables.items()
         for one in arms
         if one.gain is not None and one.generated_tokens
     ]
+    names = list(dict.fromkeys(one.arm for _, one, _ in found))
 
     def draw(axes: "Axes") -> None:
-        markers = dict(zip(comparison.tables, "os", strict=False))
+        shapes = dict(zip(comparison.tables, ("o", "s"), strict=False))
         for budget, one, gain in found:
             spread = [[gain.mean - gain.low], [gain.high - gain.mean]]
-            cost = (one.generated_tokens or 0.0) / 1e3
-            axes.errorbar([cost], [gain.mean], yerr=spread, marker=markers[budget], capsize=3)
-            axes.annotate(one.arm, (cost, gain.mean), xytext=(5, 5), textcoords="offset points", fontsize=8)
+            axes.errorbar(
+                [(one.generated_tokens or 0.0) / 1e3],
+                [gain.mean],
+                yerr=spread,
+                marker=shapes[budget],
+                color=f"C{names.index(one.arm)}",
+                capsize=3,
+                label=one.arm if budget == next(iter(shapes)) else None,
+            )
         axes.axhline(0, color="grey", linewidth=0.8)
         axes.set(
-            xscale="log", xlabel="thousand generated tokens of exploration", ylabel="reward gained over SFT"
+            xscale="log",
+            xlabel="thousand generated tokens (circle: equal tasks, square: equal rollouts)",
+            ylabel="reward gained over SFT",
         )
-        axes.margins(x=0.15)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
 
-    return _png(
-        "Reward gained against cost (round: equal tasks, square: equal rollouts)", draw if found else None
-    )
+    return _png("Reward gained against what exploration cost", draw if found else None)
 
 
 def _png(title: str, draw: Callable[["Axes"], None] | None) -> bytes:
