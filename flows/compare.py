@@ -96,7 +96,7 @@ async def ablate(
     """
     settings = settings or load_settings(profile)
     return await _compare(
-        "ablate", profile, settings, ablations(knobs or []), seeds, False, 0, name, warehouse
+        "ablate", profile, settings, ablations(knobs or [], settings), seeds, False, 0, name, warehouse
     )
 
 

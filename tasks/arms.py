@@ -35,6 +35,9 @@ KNOBS: dict[str, dict[str, Any]] = {
     "first-reference": {"explore": {"first_reference": "zero"}},
     "scorer": {"explore": {"rollout_temperature": 0.0, "rollouts": 1}},
     "contrast": {"explore": {"contrast": True}},
+    "no-contrast": {"explore": {"contrast": False}},
+    "reuse": {"explore": {"reuse": True}},
+    "no-reuse": {"explore": {"reuse": False}},
     "rejected-first": {"pairs": {"rejected": "first"}},
     "rejected-all": {"pairs": {"rejected": "all"}},
     "only-rising": {"pairs": {"only_rising": True}},
@@ -98,12 +101,19 @@ def parse_arm(name: str) -> Arm:
     return Arm(name, merge(changes, PUBLISHED.get(strategy, {})))
 
 
-def ablations(knobs: Sequence[str]) -> list[Arm]:
-    """RRO as the settings have it, then one arm a knob; all of them where none is named."""
+def ablations(knobs: Sequence[str], shared: Settings) -> list[Arm]:
+    """RRO as the settings have it, then one arm a knob; without names, every knob that changes these settings.
+
+    `UserError` for a knob that does not exist, or that is as it would be turned.
+    """
     unknown = [knob for knob in knobs if knob not in KNOBS]
     if unknown:
         raise UserError(f"knob {unknown[0]!r}: no such knob; known: {', '.join(KNOBS)}")
-    return [Arm(BASELINE, {}), parse_arm("rising"), *(Arm(knob, KNOBS[knob]) for knob in knobs or KNOBS)]
+    turned = [Arm(knob, KNOBS[knob]) for knob in knobs or KNOBS]
+    idle = [arm.name for arm in turned if arm.settings(shared, shared.seed) == shared]
+    if knobs and idle:
+        raise UserError(f"knob {idle[0]!r}: the settings have it so already, so there is nothing to compare")
+    return [Arm(BASELINE, {}), parse_arm("rising"), *(arm for arm in turned if arm.name not in idle)]
 
 
 def comparison_name(kind: str, profile: str, settings: Settings, arms: Sequence[Arm], seeds: int) -> str:

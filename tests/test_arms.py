@@ -60,16 +60,24 @@ def test_other_names_are_refused(names: list[str], message: str) -> None:
         parse_arms(names)
 
 
-@pytest.mark.parametrize("knob", KNOBS)
-def test_every_knob_changes_one_setting_of_the_quickstart(knob: str) -> None:
+def test_without_names_every_knob_that_changes_the_settings_is_turned() -> None:
     plain = load_settings("quickstart")
-    (arm,) = [arm for arm in ablations([knob]) if arm.name == knob]
-    assert arm.settings(plain, plain.seed) != plain
+    names = [arm.name for arm in ablations([], plain)]
+    assert names[:2] == ["sft", "rising"]
+    assert set(KNOBS) - set(names) == {"contrast", "reuse"}  # The quickstart has these already.
+    assert all(arm.settings(plain, 0) != plain for arm in ablations([], plain)[2:])
 
 
-def test_an_unknown_knob_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(UserError, match=r"knob 'beta': no such knob; known: comparator, epsilon"):
-        ablations(["beta"])
+@pytest.mark.parametrize(
+    ("knob", "message"),
+    [
+        ("beta", r"knob 'beta': no such knob; known: comparator, epsilon"),
+        ("reuse", r"knob 'reuse': the settings have it so already"),
+    ],
+)
+def test_knobs_that_turn_nothing_are_refused(knob: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        ablations([knob], load_settings("quickstart"))
 
 
 def test_a_comparison_is_named_by_settings_arms_and_seeds() -> None:

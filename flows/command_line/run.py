@@ -161,7 +161,6 @@ def compare(
         Tasks on which each trained policy is explored again for its share of rising steps; 0 for none
     """
     arms = strategies.split(",")
-    parse_arms(arms)
     several(
         "compare",
         profile,
@@ -190,10 +189,9 @@ def ablate(
     Parameters
     ----------
     knobs
-        Knobs, with commas between [default: all of them]
+        Knobs, with commas between [default: all that change the profile]
     """
     chosen = [knob for knob in knobs.split(",") if knob]
-    ablations(chosen)
     several("ablate", profile, warehouse, given, {"knobs": chosen, "seeds": whole("seeds", seeds)})
 
 
@@ -206,7 +204,7 @@ def several(
 
     store, profile = Warehouse(warehouse_root(warehouse)), profile or DEFAULT_PROFILE
     settings = load_settings(profile, overrides(given))
-    arms = parse_arms(how["strategies"]) if kind == "compare" else ablations(how["knobs"])
+    arms = parse_arms(how["strategies"]) if kind == "compare" else ablations(how["knobs"], settings)
     name = comparison_name(kind, profile, settings, arms, how["seeds"])
     perform(
         store,

@@ -29,7 +29,7 @@ Calls = list[dict[str, Any]]
         ("--explore.max-candidates=3", "explore.max_candidates", 3),
         ("--seed 7", "seed", 7),
         ("--dpo.learning-rate 1e-4", "dpo.learning_rate", 1e-4),
-        ("--explore.contrast true", "explore.contrast", True),
+        ("--explore.early-stop true", "explore.early_stop", True),
         ("--explore.fresh false", "explore.fresh", False),
         ("--explore.comparator >=", "explore.comparator", ">="),
         ("--evaluate.temperatures 0 0.5", "evaluate.temperatures", [0.0, 0.5]),

@@ -107,11 +107,11 @@ def test_an_ablation_turns_one_knob(prefect_server: None, plugin: None, tmp_path
     settings = mini(**QUICK)
     name = asyncio.run(
         ablate(
-            profile=str(PROFILE), settings=settings, knobs=["cap-3", "only-rising"], warehouse=str(tmp_path)
+            profile=str(PROFILE), settings=settings, knobs=["m-1", "only-rising"], warehouse=str(tmp_path)
         )
     )
     rows = Ran(Warehouse(tmp_path), name).rows("comparisons")
-    assert [row["arm"] for row in rows] == ["sft", "rising", "cap-3", "only-rising"]
+    assert [row["arm"] for row in rows] == ["sft", "rising", "m-1", "only-rising"]
 
 
 def test_no_seeds_are_refused(prefect_server: None, plugin: None, tmp_path: Path) -> None:
