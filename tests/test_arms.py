@@ -64,7 +64,7 @@ def test_without_names_every_knob_that_changes_the_settings_is_turned() -> None:
     plain = load_settings("quickstart")
     names = [arm.name for arm in ablations([], plain)]
     assert names[:2] == ["sft", "rising"]
-    assert set(KNOBS) - set(names) == {"contrast", "reuse"}  # The quickstart has these already.
+    assert set(KNOBS) - set(names) == {"no-contrast", "no-reuse"}  # The quickstart has it so already.
     assert all(arm.settings(plain, 0) != plain for arm in ablations([], plain)[2:])
 
 
@@ -72,7 +72,7 @@ def test_without_names_every_knob_that_changes_the_settings_is_turned() -> None:
     ("knob", "message"),
     [
         ("beta", r"knob 'beta': no such knob; known: comparator, epsilon"),
-        ("reuse", r"knob 'reuse': the settings have it so already"),
+        ("no-reuse", r"knob 'no-reuse': the settings have it so already"),
     ],
 )
 def test_knobs_that_turn_nothing_are_refused(knob: str, message: str) -> None:
