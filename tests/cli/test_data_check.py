@@ -4,6 +4,10 @@ import gzip
 import json
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +101,24 @@ def test_an_import_that_cannot_be_is_refused_and_leaves_nothing(
     assert ended.code != 0
     assert message in ended.err.replace("\n", " ")
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_import_that_is_stopped_leaves_nothing(
+    sources: list[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    rows = (json.dumps({**PRODUCT, "asin": f"B{number:09d}"}) for number in range(100_000))
+    (tmp_path / "many.jsonl").write_text("\n".join(rows))
+    words = ["--products", str(tmp_path / "many.jsonl"), *sources[2:], "--out", str(tmp_path / "out")]
+    code = f"from rro.flows.cli import main; main({['data', 'import', 'webshop', *words]})"
+    command = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob(".out.*/products.jsonl")):
+        assert command.poll() is None
+        time.sleep(0.01)
+    command.send_signal(number)
+    _, told = command.communicate()
+    assert (command.returncode, "Traceback" in told) == (130, False)
+    assert not list(tmp_path.glob("*out*"))
 
 
 def test_a_whole_folder_is_told_in_figures(rro: Rro, made: Path) -> None:
