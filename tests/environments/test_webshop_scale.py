@@ -1,4 +1,4 @@
-"""A hundred thousand products are imported in little memory, and open quickly; `make bench` tells how quickly."""
+"""A hundred thousand products are imported and opened in little memory; `make bench` tells how quickly."""
 
 import subprocess
 import sys
@@ -24,11 +24,7 @@ def test_a_hundred_thousand_products(tmp_path: Path) -> None:
     measured("write", raw, str(PRODUCTS))
     imported = measured("take", raw, shop)
     played = measured("play", shop)
-    found = measured("search", shop)
     # Megabytes; opened without the folder `search`, the shop takes 809 (and 33 s).
     assert imported["peak memory"] < 450
     assert played["memory after start-up"] < 350
-    # Processor seconds and milliseconds, five times and more what was measured.
-    assert played["start-up"] < 10
-    assert found["search, a title"] < 15
     assert played["reward of the attainable"] > 0.99
