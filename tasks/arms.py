@@ -41,6 +41,7 @@ KNOBS: dict[str, dict[str, Any]] = {
     "rejected-first": {"pairs": {"rejected": "first"}},
     "rejected-all": {"pairs": {"rejected": "all"}},
     "only-rising": {"pairs": {"only_rising": True}},
+    "any-chosen": {"pairs": {"only_valid": False}},
     "pair-span": {"pairs": {"span": "suffix"}},
     "no-nll": {"dpo": {"nll": 0.0}},
 }

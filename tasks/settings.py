@@ -204,6 +204,8 @@ class PairSettings(Group):
     """Which worse sibling: lowest value, first drawn, every one, or one at random."""
     only_rising: bool = False
     """Keep only pairs whose chosen candidate rose."""
+    only_valid: bool = False
+    """Keep no pair whose chosen action the environment refused: such an action is better by chance alone."""
     span: Literal["action", "suffix"] = "action"
     """What a pair compares: one action, or the action and all that followed it in its first rollout."""
 

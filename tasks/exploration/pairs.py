@@ -121,6 +121,8 @@ def pairs_of_step(
     chosen = next((candidate for candidate in drawn if candidate["chosen"]), None)
     if chosen is None or (settings.only_rising and not chosen["rose"]):
         return []
+    if settings.only_valid and not chosen["valid"]:
+        return []
     worse = [
         candidate
         for candidate in drawn

@@ -163,6 +163,15 @@ def test_a_step_that_never_rose_still_gives_a_pair_unless_only_rising_is_asked_f
     assert pairs_of(found, only_rising=True) == []
 
 
+def test_an_action_that_was_refused_is_chosen_only_where_that_is_allowed() -> None:
+    """`jump` means nothing and leaves the episode where it is; its rollouts happen to end better than `right`'s."""
+    rolls = {**ROLLS, "start": ["half", "half", "1", "1"]}
+    found = walk({"start": ["right", "jump"]}, rolls=rolls)
+    assert pairs_of(found) == [("jump", "right", 0.75)]
+    assert pairs_of(found, only_valid=True) == []
+    assert pairs_of(walk({"start": ["right", "left"]}), only_valid=True) == [("left", "right", 0.5)]
+
+
 def test_a_pair_carries_the_history_that_the_policy_read() -> None:
     found = walk({"start": ["left"], "L": ["0", "on"]})
     made = extract(rows_of(found), siblings, PairSettings(), seed=0)

@@ -106,9 +106,7 @@ def test_the_tables_are_left_as_markdown_parquet_and_picture(compared: Ran) -> N
 def test_an_ablation_turns_one_knob(prefect_server: None, plugin: None, tmp_path: Path) -> None:
     settings = mini(**QUICK)
     name = asyncio.run(
-        ablate(
-            profile=str(PROFILE), settings=settings, knobs=["m-1", "only-rising"], warehouse=str(tmp_path)
-        )
+        ablate(profile=str(PROFILE), settings=settings, knobs=["m-1", "only-rising"], warehouse=str(tmp_path))
     )
     rows = Ran(Warehouse(tmp_path), name).rows("comparisons")
     assert [row["arm"] for row in rows] == ["sft", "rising", "m-1", "only-rising"]
