@@ -163,13 +163,16 @@ def test_a_step_that_never_rose_still_gives_a_pair_unless_only_rising_is_asked_f
     assert pairs_of(found, only_rising=True) == []
 
 
-def test_an_action_that_was_refused_is_chosen_only_where_that_is_allowed() -> None:
-    """`jump` means nothing and leaves the episode where it is; its rollouts happen to end better than `right`'s."""
-    rolls = {**ROLLS, "start": ["half", "half", "1", "1"]}
-    found = walk({"start": ["right", "jump"]}, rolls=rolls)
-    assert pairs_of(found) == [("jump", "right", 0.75)]
-    assert pairs_of(found, only_valid=True) == []
-    assert pairs_of(walk({"start": ["right", "left"]}), only_valid=True) == [("left", "right", 0.5)]
+@pytest.mark.parametrize(
+    ("valid", "only_valid", "kept"), [(False, False, 1), (False, True, 0), (True, True, 1)]
+)
+def test_a_chosen_action_that_was_refused_makes_a_pair_only_where_allowed(
+    valid: bool, only_valid: bool, kept: int
+) -> None:
+    rows = rows_of(walk({"start": ["right", "left"]}))
+    for row in rows["candidates"]:
+        row["valid"] = valid or not row["chosen"]
+    assert len(extract(rows, siblings, PairSettings(only_valid=only_valid), seed=0)) == kept
 
 
 def test_a_pair_carries_the_history_that_the_policy_read() -> None:
