@@ -18,7 +18,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "reuse": {"reuse": True},
     "early": {"early_stop": True},
     "contrast": {"contrast": True},
-    "skip": {"saturated": "skip"},
+    "skip": {"leave": "maximum"},
+    "spread": {"leave": "agreed"},
 }
 """What may follow a strategy after `+`: one option of `explore`. `again` is as published: every draw is scored."""
 

@@ -173,8 +173,9 @@ class ExploreSettings(Group):
     """Where the first candidate already rises, draw on until one differs from it, so that a pair can follow."""
     duplicates: Literal["once", "again"] = "once"
     """Whether an action that was drawn before at this step keeps its value, or is scored again as published."""
-    saturated: Literal["score", "skip"] = "score"
-    """What to do once the previous value is the highest attainable: score on, or end the walk there."""
+    leave: Literal["never", "maximum", "agreed"] = "never"
+    """When to end a walk early: where the previous value is the highest attainable, so that nothing can rise, or
+    where all rollouts behind it ended alike, so that nothing tells one action from another."""
     reuse: bool = False
     """Let the chosen candidate's rollouts be the next step's first candidates, and pay for every draw once."""
     early_stop: bool = False

@@ -22,7 +22,7 @@ from rro.tasks.settings import load_settings
         ("eto-4", {"strategy": "eto", "trajectories": 4}),
         ("rft", {"strategy": "rft"}),
         ("fixed-5+again", {"strategy": "fixed", "max_candidates": 5, "duplicates": "again"}),
-        ("rising+early+skip", {"strategy": "rising", "early_stop": True, "saturated": "skip"}),
+        ("rising+early+skip", {"strategy": "rising", "early_stop": True, "leave": "maximum"}),
         ("rising+reuse", {"strategy": "rising", "reuse": True}),
     ],
 )

@@ -6,7 +6,7 @@ environment.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rro.tasks.environments.base import Environment, Expert, Task
@@ -71,7 +71,7 @@ class Walk:
     demonstration: Played | None = None
     steps: list[Step] = field(default_factory=list)
     ended: str = "failed"
-    """`done`, `turn_limit`, `context`, `failed`, `saturated`, or `trajectories` where there are no steps."""
+    """`done`, `turn_limit`, `context`, `failed`, `left` (`explore.leave`), or `trajectories` where there are no steps."""
     clock: Clock = field(default_factory=Clock)
     seconds: float = 0.0
     start_value: float | None = None
@@ -152,11 +152,12 @@ class _Way:
 
     async def steps(self, place: Place) -> None:
         """Step after step until the episode ends."""
-        walk, s = self.walk, self.walker._settings
+        walk = self.walk
         previous = walk.start_value if walk.start_value is not None else 0.0
+        behind = [one.outcome for one in walk.trajectories if one.outcome is not None]
         while True:
-            if s.saturated == "skip" and previous >= walk.task.best - SAME:
-                walk.ended = "saturated"
+            if self.leaves(previous, behind):
+                walk.ended = "left"
                 return
             step = await self.step(place, previous)
             walk.steps.append(step)
@@ -167,7 +168,13 @@ class _Way:
             if chosen.act.turn.done:
                 walk.ended = "turn_limit" if chosen.act.turn.truncated else "done"
                 return
-            place, previous = chosen.act.place, chosen.value
+            place, previous, behind = chosen.act.place, chosen.value, chosen.estimate.outcomes
+
+    def leaves(self, previous: float, behind: Sequence[float]) -> bool:
+        """Whether there is nothing to find from here on, by `explore.leave`."""
+        s = self.walker._settings
+        agreed = s.leave == "agreed" and len(behind) > 1 and max(behind) - min(behind) <= SAME
+        return agreed or (s.leave != "never" and previous >= self.walk.task.best - SAME)
 
     async def step(self, place: Place, previous: float) -> Step:
         """Draw and score until the strategy stops, then choose what to go on with."""

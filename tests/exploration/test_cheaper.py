@@ -47,7 +47,7 @@ KNOBS = st.fixed_dictionaries(
         "comparator": st.sampled_from([">", ">="]),
         "first_reference": st.sampled_from(["rollouts", "zero"]),
         "contrast": st.booleans(),
-        "saturated": st.sampled_from(["score", "skip"]),
+        "leave": st.sampled_from(["never", "maximum", "agreed"]),
     }
 )
 
@@ -221,11 +221,35 @@ def test_scoring_duplicates_again_takes_rollouts_of_their_own() -> None:
     assert len({row["seed"] for row in again["rollouts"] if row["step_index"] == 0}) == 6
 
 
-def test_a_saturated_walk_ends_where_nothing_can_rise() -> None:
-    tree: Tree = {"start": {"a": "L"}, "L": {"a": 1.0}}
-    walk, rows = explored(tree, 0, saturated="skip")
-    assert (walk.ended, walk.steps, rows["candidates"]) == ("saturated", [], [])
-    assert len(explored(tree, 0)[0].steps) == 2
+@pytest.mark.parametrize(
+    ("outcome", "leave", "left"),
+    [
+        (1.0, "never", False),
+        (1.0, "maximum", True),
+        (1.0, "agreed", True),
+        (0.5, "maximum", False),
+        (0.5, "agreed", True),
+    ],
+)
+def test_a_walk_is_left_where_nothing_can_rise_or_all_rollouts_agree(
+    outcome: float, leave: str, left: bool
+) -> None:
+    tree: Tree = {"start": {"a": "L"}, "L": {"a": outcome}}
+    walk, rows = explored(tree, 0, leave=leave)
+    assert (walk.ended == "left", len(walk.steps)) == ((True, 0) if left else (False, 2))
+    assert bool(rows["candidates"]) is not left
+
+
+def test_a_walk_is_not_left_while_its_rollouts_differ() -> None:
+    tree: Tree = {"start": {"a": "L", "b": "M"}, "L": {"a": 0.0}, "M": {"a": 1.0}}
+    walk, _ = explored(tree, 0, leave="agreed", rollouts=20, strategy="fixed")
+    assert walk.ended == "left"
+    assert [step.chosen.act.draw.action for step in walk.steps if step.chosen] == ["b"]
+
+
+def test_one_rollout_agrees_with_nobody() -> None:
+    tree: Tree = {"start": {"a": "L"}, "L": {"a": 0.5}}
+    assert len(explored(tree, 0, leave="agreed", rollouts=1)[0].steps) == 2
 
 
 @pytest.mark.parametrize("mean", [0.3, 0.5, 0.7])
