@@ -31,6 +31,17 @@ def prepare_environment(base: str | None = None) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
+def cpu_threads(wanted: int) -> int:
+    """Threads to compute with: those wanted, else OMP_NUM_THREADS, else every core this process may run on."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return wanted or (int(given) if given.isdigit() else 0) or cores()
+
+
+def cores() -> int:
+    """Cores this process may run on, which a container or `taskset` may have made fewer."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def warehouse_root(given: str | None = None) -> str:
     """The warehouse folder: the one given, else RRO_WAREHOUSE, else `data/warehouse` where rro was started."""
     return given or os.environ.get("RRO_WAREHOUSE") or "data/warehouse"

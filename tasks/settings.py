@@ -72,7 +72,7 @@ class EngineSettings(Group):
     block_size: int = Field(32, ge=8)
     """Tokens in a block of the prefix cache; only whole blocks are shared."""
     threads: int = Field(0, ge=0)
-    """CPU threads; 0 takes all cores."""
+    """CPU threads; 0 takes OMP_NUM_THREADS, or all cores."""
     max_tokens: int = Field(64, ge=1)
     """Longest action, in tokens."""
     attempts: int = Field(3, ge=1)

@@ -71,7 +71,7 @@ class Walk:
     demonstration: Played | None = None
     steps: list[Step] = field(default_factory=list)
     ended: str = "failed"
-    """`done`, `turn_limit`, `context`, `failed`, `left` by `explore.leave`, or `trajectories` where there are no steps."""
+    """`done`, `turn_limit`, `context`, `failed`, `left` early, or `trajectories` where there are no steps."""
     clock: Clock = field(default_factory=Clock)
     seconds: float = 0.0
     start_value: float | None = None

@@ -20,6 +20,7 @@ from rro.tasks.inference.engine import (
     GenerationFailed,
     Sampling,
 )
+from rro.tasks.process import cpu_threads
 from rro.tasks.settings import EngineSettings
 
 log = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ def _start(policy: Path, settings: EngineSettings) -> Any:
         ) from error
     cuda = torch.cuda.is_available()
     if not cuda:
-        torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+        torch.set_num_threads(cpu_threads(settings.threads))
     arguments = EngineArgs(
         model=str(policy),
         dtype=settings.dtype,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rro.tasks.inference.dialogue import ChatFormat
-from rro.tasks.process import prepare_environment
+from rro.tasks.process import cpu_threads, prepare_environment
 from rro.tasks.training.job import FINISHED, LOG, Job
 
 PR_SET_PDEATHSIG = 1
@@ -24,7 +24,7 @@ def read_job() -> Job:
     import transformers
 
     if not torch.cuda.is_available():
-        torch.set_num_threads(job.settings["threads"] or os.cpu_count() or 1)
+        torch.set_num_threads(cpu_threads(job.settings["threads"]))
     transformers.set_seed(job.seed)
     return job
 

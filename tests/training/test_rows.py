@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rro.tasks.process import cores
 from rro.tasks.training import base as reading
 from rro.tasks.training import dpo, sft
 from rro.tasks.training.job import Job
@@ -136,11 +136,22 @@ def test_dpo_learns_against_the_policy_it_starts_from(
     assert (arguments.loss_type, arguments.loss_weights, arguments.beta) == (kinds, weights, 0.25)
 
 
-@pytest.mark.parametrize(("threads", "expected"), [(3, 3), (0, os.cpu_count())])
-def test_threads_are_those_of_the_settings_or_all(
-    prepared: Any, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, expected: int
+@pytest.mark.parametrize(
+    ("threads", "given", "expected"),
+    [(3, "7", 3), (0, "7", 7), (0, "7,2", 7), (0, "", cores()), (0, "x", cores())],
+)
+def test_threads_are_those_of_the_settings_or_of_openmp_or_all(
+    prepared: Any,
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    given: str,
+    expected: int,
 ) -> None:
     import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
 
     # Recorded only: where vLLM has run before in this process, torch takes no other number.
     asked: list[int] = []
