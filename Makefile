@@ -40,7 +40,7 @@ bench: $(INSTALLED) ## Measure: every script in tests/benchmarks
 lock: ## Resolve requirements/cpu.lock from pyproject.toml (LOCK_FLAGS=--upgrade for newer versions)
 	$(PYTHON) requirements/make_venv.py build/lock
 	build/lock/bin/pip install --quiet uv
-	build/lock/bin/uv pip compile pyproject.toml --extra cpu --extra mysql --extra dev --universal --python-version 3.11 \
+	build/lock/bin/uv pip compile pyproject.toml --extra cpu --extra mysql --extra ray --extra s3 --extra dev --universal --python-version 3.11 \
 		--find-links "$(TORCH_LINKS)" --excludes requirements/excludes.txt \
 		--no-annotate --no-header -o requirements/cpu.lock $(LOCK_FLAGS)
 
