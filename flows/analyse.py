@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rro.flows.artifacts import artifact_key, publish_markdown, publish_table
 from rro.flows.common import Context, open_context, stage
-from rro.flows.explore import exploration_shards
+from rro.flows.shards import exploration_shards
 from rro.tasks.errors import GateClosed
 from rro.tasks.exploration.strategies import make_strategy
 from rro.tasks.reporting import analysis, summary

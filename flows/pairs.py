@@ -4,7 +4,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from rro.flows.common import Context, Stage, open_context, stage
-from rro.flows.explore import exploration_shards
+from rro.flows.shards import exploration_shards
 from rro.tasks.errors import UserError
 from rro.tasks.exploration.pairs import EXPLORED, extract
 from rro.tasks.exploration.strategies import make_strategy
