@@ -80,7 +80,7 @@ async def evaluate_shard(
     async def one(task: Task) -> Played:
         return await play(context.environment, policy, task, temperature, seed)
 
-    pool = Pool(one, context.settings.engine.max_num_seqs, count)
+    pool = Pool(one, count, policy.stepped)
     try:
         pool.start({shard: tasks})
         finished = await pool.shard(shard)

@@ -109,8 +109,8 @@ async def walking(
 ) -> AsyncIterator[Pool[Walk]]:
     """Walk the tasks of all `shards` in one pool while the block runs."""
     walker = await exploration.walker()
-    in_flight = exploration.context.settings.explore.in_flight
-    pool = Pool(walker.walk, in_flight, lambda walk: count(exploration.found(walk)))
+    most = exploration.context.settings.explore.in_flight
+    pool = Pool(walker.walk, lambda walk: count(exploration.found(walk)), walker.stepped, most)
     try:
         pool.start(shards)
         yield pool

@@ -182,8 +182,11 @@ class ExploreSettings(Group):
     """Leave out rollouts that can change no decision. Needs `pairs.rejected = "lowest"`."""
     error_rate: float = Field(0.0, ge=0, le=0.5)
     """Stop scoring once a sequential test tells rising from not rising at this error rate; 0 never does."""
-    in_flight: int = Field(128, ge=1)
-    """Tasks that walk at the same time."""
+    in_flight: int = Field(0, ge=0)
+    """Most tasks that walk at the same time; with 0 the engine's load alone decides."""
+    ray: str = ""
+    """Address of the Ray cluster whose workers explore the shards: `host:port`, `ray://host:port`, or `auto` for
+    RAY_ADDRESS, else the cluster this machine is a node of. Empty: this process explores them."""
 
     @field_validator("strategy")
     @classmethod

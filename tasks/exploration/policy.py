@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rro.tasks.inference.dialogue import ChatFormat
-from rro.tasks.inference.engine import Engine, Sampling
+from rro.tasks.inference.engine import Engine, Load, Sampling
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class History:
     messages: tuple[tuple[str, str], ...]
     """(role, text), beginning with the user's."""
     tokens: tuple[int, ...] = ()
+    session: str = ""
+    """What all histories that opened alike share, so that an engine can keep them where their prefix is cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,9 @@ class Policy(Protocol):
     async def draw(self, history: History, temperature: float, seed: int) -> Draw:
         """Draw one action. Equal arguments, equal action. Raises `GenerationFailed`."""
 
+    async def stepped(self) -> Load:
+        """Wait until what draws its actions has done a piece of work; its load after that."""
+
 
 class EnginePolicy:
     """A `Policy` on an `Engine` that holds its weights."""
@@ -69,21 +74,26 @@ class EnginePolicy:
 
     def open(self, text: str) -> History:
         """The history before the first action."""
-        return History((("user", self._chat.neutral(text)),), self._chat.start(text))
+        return History((("user", self._chat.neutral(text)),), self._chat.start(text), session=text)
 
     def extend(self, history: History, draw: Draw, observation: str) -> History:
         """Append; earlier tokens stay as they are."""
         seen = self._chat.neutral(observation)
         messages = (*history.messages, ("assistant", draw.action), ("user", seen))
-        return History(messages, self._chat.extend(history.tokens, draw.tokens, observation))
+        tokens = self._chat.extend(history.tokens, draw.tokens, observation)
+        return History(messages, tokens, history.session)
 
     def quote(self, action: str) -> Draw:
         """Somebody else's action, as if it had been drawn."""
         return Draw(action, self._chat.quote(action))
 
+    async def stepped(self) -> Load:
+        """Wait for the engine's next step; its load after that."""
+        return await self._engine.stepped()
+
     async def draw(self, history: History, temperature: float, seed: int) -> Draw:
         """Draw one action from the engine."""
         sampling = Sampling(temperature, seed, self._max_tokens, self._chat.stop_token_ids)
-        done = await self._engine.generate(history.tokens, sampling)
+        done = await self._engine.generate(history.tokens, sampling, history.session)
         usage = Usage(done.generated_tokens, done.prompt_tokens, done.cached_tokens)
         return Draw(self._chat.decode(done.token_ids), done.token_ids, usage)

@@ -16,7 +16,7 @@ from rro.tasks.exploration.policy import Policy, Usage
 from rro.tasks.exploration.scoring import finish_choice, score
 from rro.tasks.exploration.strategies import Strategy, make_strategy
 from rro.tasks.exploration.values import SAME, Estimate, Rollout, Scorer, rises
-from rro.tasks.inference.engine import ContextFull, GenerationFailed
+from rro.tasks.inference.engine import ContextFull, GenerationFailed, Load
 from rro.tasks.settings import ExploreSettings
 
 Experts = Callable[[Task], Expert]
@@ -99,6 +99,10 @@ class Walker:
         self._seed = seed
         self._experts = experts
         self._pay_again = pay_again
+
+    async def stepped(self) -> Load:
+        """The load of what plays the rollouts, which are nearly all of the work."""
+        return await self._scorer.stepped()
 
     async def walk(self, task: Task) -> Walk:
         """Explore one task to its end. Equal seed, settings and weights give an equal walk."""

@@ -36,6 +36,31 @@ class Completion:
     """How many of the prompt's tokens the engine took from its prefix cache."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy an engine is."""
+
+    running: int
+    """Requests that are being answered."""
+    waiting: int
+    """Requests that found no room yet."""
+    room: int
+    """Requests that fit in at the same time."""
+    cache_used: float = 0.0
+    """Share of the cache that running requests hold."""
+    preempted: int = 0
+    """How often the requests at hand lost their room to others."""
+
+    @property
+    def full(self) -> bool:
+        """Whether more requests could only wait."""
+        return self.running >= self.room or self.cache_used > CROWDED
+
+
+CROWDED = 0.9
+"""Above this share of the cache in use, what is let in takes room from what is there."""
+
+
 class GenerationFailed(RuntimeError):
     """The engine gave no usable answer: aborted, refused, or the prompt does not fit."""
 
@@ -51,8 +76,14 @@ class EngineUnavailable(UserError):
 class Engine(Protocol):
     """Generates; holds one policy's weights at a time."""
 
-    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> Completion:
-        """Draw one completion. Raises `GenerationFailed` rather than return a cut-off answer."""
+    async def generate(self, prompt: Sequence[int], sampling: Sampling, session: str = "") -> Completion:
+        """Draw one completion. Raises `GenerationFailed` rather than return a cut-off answer.
+
+        Prompts of one `session` begin alike, so an engine of many parts sends them to the same one.
+        """
+
+    async def stepped(self) -> Load:
+        """Wait until the engine has done a piece of work; its load after that."""
 
     async def load(self, policy: Path) -> None:
         """Take the weights of the policy in this folder and forget every cached prefix."""

@@ -18,6 +18,7 @@ from rro.tasks.inference.engine import (
     ContextFull,
     EngineUnavailable,
     GenerationFailed,
+    Load,
     Sampling,
 )
 from rro.tasks.process import cpu_threads
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 SETTLE = 8
 """Turns of the event loop between two steps: more than the longest chain of awaits from an answer to the
 next request (a rollout's answer, `gather`, the walk, the next draw)."""
+
+IDLE = 0.01
+"""Seconds between two looks at an engine that has nothing to do."""
 
 BATCHED_TOKENS = 4096
 """Prompt tokens computed in one step on a CPU, at most."""
@@ -44,8 +48,9 @@ class VllmEngine:
         self._ids = itertools.count()
         self._waiting: dict[str, asyncio.Future[Completion]] = {}
         self._pump: asyncio.Task[None] | None = None
+        self._step: asyncio.Future[None] | None = None
 
-    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> Completion:
+    async def generate(self, prompt: Sequence[int], sampling: Sampling, session: str = "") -> Completion:
         """Draw one completion; aborted generations are tried again, with the same seed."""
         room = self._settings.max_model_len - len(prompt)
         if room < sampling.max_tokens:
@@ -58,6 +63,15 @@ class VllmEngine:
                     "generation failed (try %d of %d): %s", attempt + 1, self._settings.attempts, error
                 )
         raise GenerationFailed(f"no usable answer in {self._settings.attempts} tries (engine.attempts)")
+
+    async def stepped(self) -> Load:
+        """The load after the next step, or soon where nothing is asked for."""
+        if self._pump is None or self._pump.done():
+            await asyncio.sleep(IDLE)
+        else:
+            self._step = self._step or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._step)
+        return self._load()
 
     async def load(self, policy: Path) -> None:
         """Swap the weights in place; same architecture and vocabulary only."""
@@ -74,6 +88,17 @@ class VllmEngine:
         if hasattr(self, "_llm"):
             self._llm.engine_core.shutdown()
             del self._llm
+
+    def _load(self) -> Load:
+        scheduler = self._llm.engine_core.engine_core.scheduler
+        running, waiting = scheduler.get_request_counts()
+        return Load(
+            running=running,
+            waiting=waiting,
+            room=self._settings.max_num_seqs,
+            cache_used=scheduler.kv_cache_manager.usage,
+            preempted=sum(request.num_preemptions for request in scheduler.requests.values()),
+        )
 
     async def _submit(self, prompt: Sequence[int], sampling: Sampling) -> Completion:
         from vllm import SamplingParams
@@ -109,12 +134,21 @@ class VllmEngine:
                     await asyncio.sleep(0)
                 for output in self._llm.step():
                     self._deliver(output)
+                self._tell()
         except Exception as error:
             waiting, self._waiting = self._waiting, {}
             for answer in waiting.values():
                 if not answer.done():
                     answer.set_exception(EngineUnavailable(f"the engine stopped: {error}"))
             raise
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake who waits for a step."""
+        if self._step is not None and not self._step.done():
+            self._step.set_result(None)
+        self._step = None
 
     def _deliver(self, output: Any) -> None:
         answer = self._waiting.pop(output.request_id, None)

@@ -42,7 +42,7 @@ async def explored(settings: Settings, folder: Path, tasks: int, pay_again: bool
     environment = kind(kind.Options.model_validate(settings.environment.options))
     policy = await policy_on_engine(folder.name, folder, settings.engine)
     walker = Walker(environment, policy, policy, settings.explore, settings.seed, pay_again=pay_again)
-    pool: Pool[Walk] = Pool(walker.walk, settings.explore.in_flight, lambda walk: None)
+    pool: Pool[Walk] = Pool(walker.walk, lambda walk: None, policy.stepped)
     chosen = choose_tasks(environment, settings.explore.split, tasks, settings.experts.tasks, "explore")
     begun = time.perf_counter()
     pool.start({"all": chosen})
