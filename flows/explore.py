@@ -5,6 +5,7 @@ import time
 from prefect import flow
 
 from rro.flows.artifacts import artifact_key, progress_shown
+from rro.flows.cluster import check_cluster, explore_on_cluster
 from rro.flows.common import Stage, open_context, stage
 from rro.flows.shards import Exploration, Found, explore_in_this_process
 from rro.tasks.settings import Settings
@@ -26,6 +27,7 @@ async def explore(
         The key under which the shards were made.
     """
     context = open_context(settings, run, iteration, warehouse)
+    check_cluster(context.settings)
     exploration = Exploration.of(context)
     shards, key = exploration.shards, exploration.key
     owed = {shard: tasks for shard, tasks in shards.items() if not context.reusable(shard, key)}
@@ -36,12 +38,13 @@ async def explore(
     if not owed:
         Stage(context, "explore", "tasks", tasks).finish(f"reused {len(shards)} shards")
         return key
+    explore_shards = explore_on_cluster if context.settings.explore.ray else explore_in_this_process
     with stage(context, "explore", "tasks", tasks, key) as running:
         tally = Tally(running, tasks - sum(len(listed) for listed in owed.values()))
         async with progress_shown(
             artifact_key(run, f"i{iteration}-progress"), f"Exploration of {run}, iteration {iteration}"
         ):
-            await explore_in_this_process(exploration, owed, tally.count)
+            await explore_shards(exploration, owed, tally.count)
         running.finish(f"{tally.pairs} pairs from {tasks} tasks")
     return key
 

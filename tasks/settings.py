@@ -185,8 +185,8 @@ class ExploreSettings(Group):
     in_flight: int = Field(0, ge=0)
     """Most tasks that walk at the same time; with 0 the engine's load alone decides."""
     ray: str = ""
-    """Address of the Ray cluster whose workers explore the shards: `host:port`, `ray://host:port`, or `auto` for
-    RAY_ADDRESS, else the cluster this machine is a node of. Empty: this process explores them."""
+    """The Ray cluster whose workers explore the shards: its head's `host:port`, or `auto` for RAY_ADDRESS, else the
+    cluster this machine is a node of. Empty: this process explores them."""
 
     @field_validator("strategy")
     @classmethod
