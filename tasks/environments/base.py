@@ -100,6 +100,14 @@ class Environment(Protocol):
         """A fresh scripted expert that reads only what an agent reads."""
 
 
+def step_waits(environment: Environment) -> bool:
+    """Whether steps wait for something outside this process, as the environment's `waits` says; it may be left out.
+
+    Such steps are taken in threads, several episodes at the same time.
+    """
+    return bool(getattr(environment, "waits", False))
+
+
 GROUP = "rro.environments"
 
 

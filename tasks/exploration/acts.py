@@ -6,8 +6,9 @@ candidates and the rollouts of every step have streams of their own, so that val
 is the first action of rollout k from the chosen candidate before it, and brings that rollout with it.
 """
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rro.tasks.environments.base import Episode, Turn
 from rro.tasks.exploration.policy import Draw, History, Policy, Usage
@@ -23,11 +24,26 @@ class Clock:
 
     def step(self, episode: Episode, action: str) -> Turn:
         """`episode.step(action)`, counted and timed."""
-        begun = time.perf_counter()
-        turn = episode.step(action)
-        self.seconds += time.perf_counter() - begun
-        self.steps += 1
+        turn, seconds = timed(episode, action)
+        self._count(seconds)
         return turn
+
+    async def step_aside(self, episode: Episode, action: str) -> Turn:
+        """The same in a thread, while others go on."""
+        turn, seconds = await asyncio.to_thread(timed, episode, action)
+        self._count(seconds)
+        return turn
+
+    def _count(self, seconds: float) -> None:
+        self.steps += 1
+        self.seconds += seconds
+
+
+def timed(episode: Episode, action: str) -> tuple[Turn, float]:
+    """What an action leads to, and the seconds that took."""
+    begun = time.perf_counter()
+    turn = episode.step(action)
+    return turn, time.perf_counter() - begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +54,20 @@ class Place:
     history: History
     key: str = ""
     """Names the task and every action so far: equal keys, equal places."""
+    waits: bool = False
+    """Whether steps wait for something outside this process."""
 
-    def after(self, policy: Policy, draw: Draw, clock: Clock) -> tuple["Place", Turn]:
+    async def after(self, policy: Policy, draw: Draw, clock: Clock) -> tuple["Place", Turn]:
         """The place one action further, in a copy of the episode; this one stays as it is."""
         episode = self.episode.copy()
-        turn = clock.step(episode, draw.action)
+        if self.waits:
+            turn = await clock.step_aside(episode, draw.action)
+        else:
+            turn = clock.step(episode, draw.action)
         history = self.history if turn.done else policy.extend(self.history, draw, turn.observation)
         # Two ways to write an action in tokens are two histories, even where they read the same.
         written = ",".join(map(str, draw.tokens)) or draw.action
-        return Place(episode, history, row_id(self.key, written)), turn
+        return replace(self, episode=episode, history=history, key=row_id(self.key, written)), turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +100,7 @@ class Acts:
             return Act(kept.draw, kept.seed, kept.place, kept.turn, Usage(), reused=True)
         seed = seed_for(self._seed, place.key, stream, number)
         draw = await policy.draw(place.history, temperature, seed)
-        after, turn = place.after(policy, draw, self._clock)
+        after, turn = await place.after(policy, draw, self._clock)
         act = Act(draw, seed, after, turn, draw.usage)
         if self._keep:
             self._known[key] = act

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from rro.tasks.environments.base import Environment, Expert, Task, Turn
+from rro.tasks.environments.base import Environment, Expert, Task, Turn, step_waits
 from rro.tasks.exploration.acts import Clock, Place
 from rro.tasks.exploration.policy import Policy, Usage
 from rro.tasks.exploration.seeds import seed_for
@@ -34,7 +34,7 @@ async def play(environment: Environment, policy: Policy, task: Task, temperature
     episode = environment.start(task)
     opening = first_message(environment, episode.observation)
     played = Played(task, opening)
-    place = Place(episode, policy.open(opening))
+    place = Place(episode, policy.open(opening), waits=step_waits(environment))
     begun = time.perf_counter()
     while True:
         try:
@@ -44,7 +44,7 @@ async def play(environment: Environment, policy: Policy, task: Task, temperature
             break
         except GenerationFailed:
             break
-        place, turn = place.after(policy, draw, played.clock)
+        place, turn = await place.after(policy, draw, played.clock)
         played.usage.add(draw.usage)
         played.actions.append(draw.action)
         played.turns.append(turn)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rro.tasks.environments.base import Environment, Expert, Task
+from rro.tasks.environments.base import Environment, Expert, Task, step_waits
 from rro.tasks.exploration.acts import Act, Acts, Clock, Place
 from rro.tasks.exploration.play import Played, demonstrate, first_message
 from rro.tasks.exploration.policy import Policy, Usage
@@ -113,7 +113,8 @@ class Walker:
         way = _Way(self, walk, acts)
         if self._strategy.expert:
             walk.demonstration = self._demonstration(task)
-        place = Place(episode, self._policy.open(walk.opening), task.id)
+        waits = step_waits(self._environment)
+        place = Place(episode, self._policy.open(walk.opening), task.id, waits)
         await way.start(place)
         if self._strategy.prefix == "none":
             walk.ended = "trajectories"
@@ -234,7 +235,7 @@ class _Way:
         follows = self.walk.demonstration if walker._strategy.prefix == "expert" else None
         if follows and not step.drawn:
             draw = walker._policy.quote(follows.actions[step.index])
-            after, turn = place.after(walker._policy, draw, self.walk.clock)
+            after, turn = await place.after(walker._policy, draw, self.walk.clock)
             return Act(draw, 0, after, turn, Usage()), "expert"
         number = len(step.drawn) - bool(follows)
         s = walker._settings

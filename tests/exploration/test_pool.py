@@ -1,12 +1,16 @@
 """How many tasks walk at the same time follows the engine's load, and nothing else changes with it."""
 
 import asyncio
+import threading
 
 import pytest
 
-from rro.tasks.environments.base import Task
+from rro.tasks.environments.base import Task, Turn
 from rro.tasks.exploration.explore import FIRST, Pool, Room
+from rro.tasks.exploration.walk import Walker
 from rro.tasks.inference.engine import Load
+from rro.tasks.settings import ExploreSettings
+from tests.exploration.tabular import Scripted, Tabular, TabularEpisode
 
 IDLE = Load(running=10, waiting=0, room=256)
 FULL = Load(running=256, waiting=20, room=256)
@@ -135,3 +139,29 @@ def test_a_failure_of_one_task_reaches_whoever_waits_for_its_shard() -> None:
 
     with pytest.raises(RuntimeError, match="7"):
         asyncio.run(fails())
+
+
+def test_steps_of_an_environment_that_waits_are_taken_side_by_side() -> None:
+    """Two rollouts meet inside their steps; taken one after the other they would wait for ever."""
+    met = threading.Barrier(2, timeout=30)
+
+    class Meeting(TabularEpisode):
+        def step(self, action: str) -> Turn:
+            met.wait()
+            return super().step(action)
+
+        def copy(self) -> "Meeting":
+            return Meeting(self.tree, self.observation, self.turns)
+
+    class Outside(Tabular):
+        waits = True
+
+        def start(self, task: Task) -> TabularEpisode:
+            return Meeting(self.tree)
+
+    environment = Outside({"start": {"a": "L"}, "L": {"a": 1.0}})
+    policy = Scripted({"start": ["a"] * 9, "L": ["a"] * 9})
+    walker = Walker(environment, policy, policy, ExploreSettings(strategy="rft", trajectories=2), 0)
+    walk = asyncio.run(walker.walk(environment.task))
+    assert [rollout.outcome for rollout in walk.trajectories] == [1.0, 1.0]
+    assert walk.clock.steps == 4

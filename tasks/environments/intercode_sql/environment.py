@@ -80,6 +80,7 @@ class InterCodeSql:
         self._data = SqlData.load(options.data)
         self._reading = options.reading
         self.database = open_database(self._data, Limits(**options.limits.model_dump()), options.url)
+        self.waits = options.url is not None
         self.max_turns = options.max_turns
         self.prompt = PROMPT if options.prompt is None else options.prompt
         behaviour = options.model_dump_json(exclude={"data", "url"})
