@@ -73,10 +73,13 @@ class Context:
         return str(rows[0]["policy"])
 
     def policy_folder(self, policy: str) -> Path:
-        """The folder of a policy; `UserError` where it was deleted."""
-        folder = self.warehouse.policy_path(policy)
-        if not (folder / "config.json").is_file():
-            raise UserError(f"policy {policy}: {folder} is gone; run the pipeline again to train it anew")
+        """The local folder of a policy, downloaded if need be; `UserError` where it was deleted."""
+        folder = self.warehouse.fetch_policy(policy)
+        if folder is None or not (folder / "config.json").is_file():
+            raise UserError(
+                f"policy {policy}: {self.warehouse.policy_address(policy)} is gone; "
+                "run the pipeline again to train it anew"
+            )
         return folder
 
 

@@ -30,7 +30,6 @@ from rro.tasks.progress import Progress, part, report
 from rro.tasks.reporting.charts import comparison_chart
 from rro.tasks.reporting.comparison import REFERENCE, ROLLOUTS, TASKS, Comparison, compared, flat, markdown
 from rro.tasks.settings import Settings, load_settings, merge, parse_settings
-from rro.tasks.storage.files import write_atomically
 from rro.tasks.storage.tables import table
 from rro.tasks.storage.views import connect, query
 from rro.tasks.storage.warehouse import Warehouse
@@ -211,7 +210,7 @@ class Work:
         self._store.publish(self._name, f"arms-{budget}", {"comparisons": rows})
 
     async def _stages(self, budget: str, arm: Arm, run: str, settings: Settings) -> None:
-        root = str(self._store.root)
+        root = self._store.url
         await sft(run, settings, 0, root)
         if not arm.explores:
             await evaluate(run, settings, 0, root)
@@ -279,12 +278,11 @@ async def publish(store: Warehouse, name: str) -> Comparison:
     """Work out the tables, and leave them as Markdown, Parquet, chart and artifact."""
     with connect(store) as connection:
         found = compared(connection, name)
-    folder = store.root / "runs" / name
     chart = comparison_chart(found)
     text = markdown(found)
     rows = io.BytesIO()
     pq.write_table(flat(found), rows, compression="zstd")
     for name_of, content in (("md", text.encode()), ("png", chart), ("parquet", rows.getvalue())):
-        write_atomically(folder / f"comparison.{name_of}", content)
+        store.save_file(name, f"comparison.{name_of}", content)
     await publish_markdown(artifact_key(name), text, {"Reward against cost": chart}, f"What {name} found")
     return found

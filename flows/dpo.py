@@ -48,7 +48,7 @@ async def dpo(
         return await imitate_successes(context, str(manifest.facts["key"]))
     key = dpo_key(settings, str(manifest.facts["key"]), parent)
     name = f"dpo-{key}"
-    if context.reusable(f"policy-i{iteration}", key) and context.warehouse.policy_path(name).exists():
+    if context.reusable(f"policy-i{iteration}", key) and context.warehouse.has_policy(name):
         Stage(context, "dpo", "updates", 1).finish(f"reused {name}")
         return name
     with stage(context, "dpo", "updates", 1, key) as running:
@@ -67,7 +67,7 @@ async def imitate_successes(context: Context, explored: str) -> str:
     """SFT from the base model on the demonstrations and on the exploration's successful trajectories."""
     key = rft_key(context.settings, context.environment, explored)
     name = f"rft-{key}"
-    if context.reusable(f"policy-i{context.iteration}", key) and context.warehouse.policy_path(name).exists():
+    if context.reusable(f"policy-i{context.iteration}", key) and context.warehouse.has_policy(name):
         Stage(context, "rft", "updates", 1).finish(f"reused {name}")
         return name
     rows = demonstrations(context)

@@ -39,7 +39,7 @@ async def sft(
     settings = context.settings
     key = sft_key(settings, context.environment)
     name = f"sft-{key}"
-    if context.reusable("policy-i0", key) and context.warehouse.policy_path(name).exists():
+    if context.reusable("policy-i0", key) and context.warehouse.has_policy(name):
         Stage(context, "sft", "updates", 1).finish(f"reused {name}")
         return name
     rows = demonstrations(context)
@@ -58,16 +58,15 @@ async def base_model(context: Context, rows: list[dict[str, Any]]) -> tuple[str,
         return find_base(policy.base), policy.base
     key = base_key(context.settings, context.environment)
     name = f"base-{key}"
-    folder = context.warehouse.policy_path(name)
-    if context.reusable("policy-base", key) and folder.exists():
+    if context.reusable("policy-base", key) and context.warehouse.has_policy(name):
         Stage(context, "base", "updates", 1).finish(f"reused {name}")
-        return str(folder), name
+        return str(context.policy_folder(name)), name
     with stage(context, "base", "updates", 1, key) as running:
         tiny = policy.tiny.model_dump()
         log = await trained(context, running, name, "base", "tiny", rows, policy.pretraining, tiny)
         publish_policy(context, name, key, "base", "", EXPERTS, len(rows), log)
         running.finish(f"{name}, loss {_last_loss(log)}")
-    return str(folder), name
+    return str(context.policy_folder(name)), name
 
 
 def demonstrations(context: Context) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What the stages sft and dpo share: the Prefect task that trains, and the rows a finished policy leaves."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ async def trained(
     tiny: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Train the policy `name` in a process of its own, from its newest checkpoint if there is one."""
-    folder = context.warehouse.policy_path(name)
+    folder = context.warehouse.fetch_policy(name) or context.warehouse.policy_path(name)
     job = Job(
         stage=kind,
         base=base,
@@ -47,7 +48,9 @@ async def trained(
         facts = {key: round(entry[key], 3) for key in ("loss", "rewards/accuracies") if key in entry}
         running.progress(entry["step"], **facts)
 
-    return await run_job(job, settings.launcher, logged)
+    entries = await run_job(job, settings.launcher, logged)
+    await asyncio.to_thread(context.warehouse.upload_policy, name)
+    return entries
 
 
 def publish_policy(
@@ -61,7 +64,7 @@ def publish_policy(
     log: list[dict[str, Any]],
 ) -> None:
     """Write a finished policy's rows: where it comes from, and how its training went."""
-    folder = context.warehouse.policy_path(name)
+    weights = context.policy_folder(name) / "model.safetensors"
     lineage = {
         "policy": name,
         "run": context.run,
@@ -73,8 +76,8 @@ def publish_policy(
         "settings": context.settings.model_dump_json(),
         "seed": context.settings.seed,
         "code_version": code_version(),
-        "path": str(folder),
-        "weights_digest": file_digest(folder / "model.safetensors"),
+        "path": context.warehouse.policy_address(name),
+        "weights_digest": file_digest(weights),
         "created_at": datetime.now(UTC),
     }
     entries = [_log_row(context, name, kind, entry) for entry in log if "loss" in entry]

@@ -43,5 +43,12 @@ def cores() -> int:
 
 
 def warehouse_root(given: str | None = None) -> str:
-    """The warehouse folder: the one given, else RRO_WAREHOUSE, else `data/warehouse` where rro was started."""
+    """The warehouse's folder or URL: given, else RRO_WAREHOUSE, else `data/warehouse` where rro was started."""
     return given or os.environ.get("RRO_WAREHOUSE") or "data/warehouse"
+
+
+def cache_root() -> Path:
+    """Where this machine keeps what it needs of a warehouse at a URL: RRO_CACHE, else `rro` in the user's cache."""
+    if given := os.environ.get("RRO_CACHE"):
+        return Path(given).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "rro"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Folder = Annotated[
-    str | None, Parameter(help="Warehouse folder [default: RRO_WAREHOUSE, else data/warehouse]")
+    str | None, Parameter(help="Warehouse folder or URL [default: RRO_WAREHOUSE, else data/warehouse]")
 ]
 Statement = Annotated[str, Parameter(allow_leading_hyphen=True)]  # SQL may begin with a comment.
 Shape = Annotated[Format, Parameter(name="--format", help="How to print the rows")]
@@ -45,7 +45,7 @@ def runs(*, warehouse: Folder = None) -> None:
     store = Warehouse(warehouse_root(warehouse))
     known = store.runs()
     if not known:
-        stdout().print(f"{store.root}: no runs yet; start one with: rro run")
+        stdout().print(f"{store.url}: no runs yet; start one with: rro run")
         return
     show(*content(query(connect(store), RUNS, {"known": known})), "table")
 

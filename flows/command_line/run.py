@@ -25,7 +25,6 @@ from rro.tasks.lineage import run_name
 from rro.tasks.preflight import check_run
 from rro.tasks.process import prepare_environment, warehouse_root
 from rro.tasks.settings import Settings, load_settings, merge, parse_settings
-from rro.tasks.storage.names import check_name
 from rro.tasks.storage.warehouse import Warehouse
 
 Work = Coroutine[Any, Any, Any]
@@ -86,7 +85,7 @@ def run(
         name,
         profile,
         settings,
-        lambda: flow("pipeline")(settings=settings, profile=profile, run=name, warehouse=str(store.root)),
+        lambda: flow("pipeline")(settings=settings, profile=profile, run=name, warehouse=store.url),
         f"rro run --resume {name}{at(warehouse)}",
     )
     report(store, name, at(warehouse))
@@ -126,7 +125,7 @@ def stage(
         run,
         profile,
         settings,
-        lambda: flow(stage)(settings=settings, run=run, warehouse=str(store.root), **place),
+        lambda: flow(stage)(settings=settings, run=run, warehouse=store.url, **place),
         "the same command again",
     )
 
@@ -212,16 +211,14 @@ def several(
         profile,
         settings,
         lambda: flow(kind, "compare")(
-            profile=profile, settings=settings, name=name, warehouse=str(store.root), **how
+            profile=profile, settings=settings, name=name, warehouse=store.url, **how
         ),
         "the same command again",
     )
     console = stdout()
     for table in tables(compared(connect(store), name)):
         console.print(table)
-    console.print(
-        Text(f"\nAlso in {store.root / 'runs' / name}: comparison.md, .parquet, .png"), soft_wrap=True
-    )
+    console.print(Text(f"\nAlso in {store.url}/runs/{name}: comparison.md, .parquet, .png"), soft_wrap=True)
 
 
 def whole(flag: str, word: str) -> int:
@@ -238,8 +235,8 @@ def perform(
     """Do the work with its progress on the screen and everybody's log lines in the run's log file."""
     prepare_environment(settings.policy.base)
     check_run(settings)
-    log = store.root / "runs" / check_name("run", name) / "run.log"
-    Warehouse.open(store.root)
+    log = store.log_path(name)
+    Warehouse.open(store.url)
     if name not in store.runs():
         # Before anything slow, so that a run stopped in its first second can be resumed.
         store.save_settings(name, {"profile": profile, "settings": settings.model_dump(mode="json")})

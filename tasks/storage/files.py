@@ -60,21 +60,19 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """`value` as an indented JSON file; a NaN in it is a `ValueError`, since JSON has none."""
-    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """`value` as indented JSON; a NaN in it is a `ValueError`, since JSON has none."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object at `path`, None where there is no file, `UserError` where it is damaged."""
+def from_json(content: bytes, where: str) -> dict[str, Any]:
+    """The JSON object that a file `where` holds; `UserError` where it is damaged."""
     try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        value = json.loads(content)
     except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); delete it and resume the run") from error
+        raise UserError(f"{where}: not readable as JSON ({error}); delete it and resume the run") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path}: not a JSON object; delete it and resume the run")
+        raise UserError(f"{where}: not a JSON object; delete it and resume the run")
     return value
 
 
@@ -88,6 +86,15 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[None]:
+    """Wait until no other process holds the lock file `path`, and hold it while the block runs."""
+    make_folder(path.parent)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """The manifest of a shard: which parts belong to it. It is written last, so what it lists is whole."""
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rro.tasks.errors import UserError
-from rro.tasks.storage.files import read_json
+from rro.tasks.storage.files import from_json
 from rro.tasks.storage.tables import SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
@@ -51,19 +50,17 @@ class Manifest:
         return asdict(self)
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest in a shard's folder; None where nothing was published there."""
-    path = folder / MANIFEST
-    values = read_json(path)
-    if values is None:
-        return None
+def parse_manifest(content: bytes, where: str) -> Manifest:
+    """The manifest that a file `where` holds; `UserError` where it is damaged or of another table layout."""
+    values = from_json(content, where)
     if values.get("schema_version") != SCHEMA_VERSION:
         raise UserError(
-            f"{path}: written with table layout {values.get('schema_version')}, this version of rro reads "
+            f"{where}: written with table layout {values.get('schema_version')}, this version of rro reads "
             f"{SCHEMA_VERSION}; read it with the version that wrote it ({values.get('code_version')})"
         )
     try:
         parts = tuple(Part(**part) for part in values.pop("parts"))
         return Manifest(parts=parts, **values)
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a manifest ({error}); delete {folder} and resume the run") from error
+        folder = where.rpartition("/")[0]
+        raise UserError(f"{where}: not a manifest ({error}); delete {folder} and resume the run") from error

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from rro.data import resource
 from rro.tasks.errors import UserError
-from rro.tasks.storage.files import WAY_OUT, flush_folder, temporary_name
+from rro.tasks.storage.files import WAY_OUT, flush_folder, make_folder, temporary_name
 from rro.tasks.storage.tables import TABLES
 from rro.tasks.storage.warehouse import Warehouse
 
@@ -36,6 +36,7 @@ def connect(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
     It sees shards as they stand at this moment; connect again to see newer ones.
     """
     connection = duckdb.connect()
+    _let_read(connection, warehouse)
     files = _define(connection, warehouse)
     connection.execute(f"SET allowed_paths = {_literal(files)}")
     connection.execute("SET enable_external_access = false")
@@ -46,12 +47,15 @@ def connect(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
 def rebuild(warehouse: Warehouse) -> Path:
     """Write `analytics.duckdb` anew with the same views, for any DuckDB client of the same version.
 
-    A reader that has the old file open keeps it; the path names the old file or the new one, never half.
+    A reader that has the old file open keeps it; the path names the old file or the new one, never half. Of a
+    warehouse at a URL it lies in this machine's cache folder, and its client must be able to read that URL.
     """
     path = warehouse.analytics_path
+    make_folder(path.parent)
     temporary = temporary_name(path)
     try:
         with duckdb.connect(temporary) as connection:
+            _let_read(connection, warehouse)
             _define(connection, warehouse)
         temporary.replace(path)
         flush_folder(path.parent)
@@ -77,6 +81,12 @@ def query(
         return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
     except duckdb.Error as error:
         raise UserError(f"SQL: {error}") from error
+
+
+def _let_read(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> None:
+    """Let DuckDB read a warehouse at a URL as the warehouse itself does; its own extension is a download."""
+    if warehouse.filesystem is not None:
+        connection.register_filesystem(warehouse.filesystem)
 
 
 def _define(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> list[str]:

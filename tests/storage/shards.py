@@ -1,5 +1,7 @@
 """Run `r` with a shard `s` of table `stages`: the smallest thing that can be published."""
 
+import re
+
 import pyarrow as pa
 
 from rro.tasks.storage.tables import table
@@ -16,6 +18,16 @@ def seconds(warehouse: Warehouse, prefix: str = "") -> list[float]:
     return listed
 
 
+SHARD = "runs/r/shards/s"
+
+
 def listing(warehouse: Warehouse) -> list[str]:
-    """Names of the files of shard s."""
-    return sorted(path.name for path in (warehouse.root / "runs/r/shards/s").iterdir())
+    """Names of the files of shard s, parts without what makes their names nobody else's."""
+    names = warehouse._store.files(SHARD)
+    return sorted(re.sub(r"-[0-9a-f]{8}\.parquet$", ".parquet", name) for name in names)
+
+
+def part_key(warehouse: Warehouse) -> str:
+    """The key of the one part of table `stages` in shard s."""
+    (name,) = (name for name in warehouse._store.files(SHARD) if name.startswith("stages-"))
+    return f"{SHARD}/{name}"
