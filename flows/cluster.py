@@ -68,7 +68,7 @@ async def explore_on_cluster(
                 {
                     "run": context.run,
                     "iteration": context.iteration,
-                    "warehouse": str(context.warehouse.root),
+                    "warehouse": context.warehouse.url,
                     "settings": context.settings.model_dump_json(),
                     "shard": shard,
                     "key": exploration.key,
