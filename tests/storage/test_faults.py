@@ -16,6 +16,13 @@ from rro.tasks.storage.tables import table
 from rro.tasks.storage.warehouse import Warehouse
 from tests.storage.shards import listing, seconds, stages
 
+
+@pytest.fixture
+def warehouse(local: Warehouse) -> Warehouse:
+    """Folders alone: the faults of object stores are in `test_objects.py`."""
+    return local
+
+
 # Folders that cannot be written.
 
 

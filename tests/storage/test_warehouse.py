@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from itertools import product
 
 import pyarrow as pa
 import pytest
@@ -81,34 +83,38 @@ def test_a_damaged_manifest_is_named(warehouse: Warehouse, text: str) -> None:
 HOSTILE = ["", ".", "..", "../x", "a/b", "/etc", "a b", "a\n", "ä", "a\x00", "~", "$HOME", "a\\b"]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_are_refused_everywhere(warehouse: Warehouse, name: str) -> None:
-    for use in (
-        lambda: warehouse.publish(name, "s", {}),
-        lambda: warehouse.publish("r", name, {}),
-        lambda: warehouse.finished(name, "s"),
-        lambda: warehouse.finished("r", name),
-        lambda: warehouse.shards(name),
-        lambda: warehouse.read("stages", name),
-        lambda: warehouse.discard("r", name),
-        lambda: warehouse.sweep(name),
-        lambda: warehouse.lock(name),
-        lambda: warehouse.save_settings(name, {}),
-        lambda: warehouse.load_settings(name),
-        lambda: warehouse.policy_path(name),
-        lambda: warehouse.has_policy(name),
-        lambda: warehouse.fetch_policy(name),
-        lambda: warehouse.upload_policy(name),
-        lambda: warehouse.log_path(name),
-        lambda: warehouse.save_file(name, "report.md", b""),
-        lambda: warehouse.save_file("r", name, b""),
-    ):
+def uses(warehouse: Warehouse) -> list[Callable[[str], object]]:
+    return [
+        lambda name: warehouse.publish(name, "s", {}),
+        lambda name: warehouse.publish("r", name, {}),
+        lambda name: warehouse.finished(name, "s"),
+        lambda name: warehouse.finished("r", name),
+        lambda name: warehouse.shards(name),
+        lambda name: warehouse.read("stages", name),
+        lambda name: warehouse.discard("r", name),
+        lambda name: warehouse.sweep(name),
+        lambda name: warehouse.lock(name),
+        lambda name: warehouse.save_settings(name, {}),
+        lambda name: warehouse.load_settings(name),
+        lambda name: warehouse.policy_path(name),
+        lambda name: warehouse.has_policy(name),
+        lambda name: warehouse.fetch_policy(name),
+        lambda name: warehouse.upload_policy(name),
+        lambda name: warehouse.log_path(name),
+        lambda name: warehouse.save_file(name, "report.md", b""),
+        lambda name: warehouse.save_file("r", name, b""),
+    ]
+
+
+def test_hostile_names_are_refused_everywhere(warehouse: Warehouse) -> None:
+    for name, use in product(HOSTILE, uses(warehouse)):
         with pytest.raises(UserError, match="a name has letters"):
-            use()
+            use(name)
     assert warehouse._store.below("") == []
 
 
 def test_a_policy_lies_in_its_own_folder(warehouse: Warehouse) -> None:
+    assert warehouse.policy_address("sft-1.0_a") == f"{warehouse.url}/policies/sft-1.0_a"
     assert warehouse.policy_path("sft-1.0_a") == warehouse.root / "policies" / "sft-1.0_a"
 
 
