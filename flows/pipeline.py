@@ -11,6 +11,7 @@ from typing import Any
 from prefect import flow
 
 from rro.flows.analyse import analyse, publish_summary
+from rro.flows.cluster import check_cluster
 from rro.flows.common import refresh_views, start_run
 from rro.flows.dpo import dpo
 from rro.flows.engines import close_engine
@@ -47,6 +48,7 @@ async def pipeline(
     """
     settings = settings or load_settings(profile)
     check_run(settings)
+    check_cluster(settings)
     name = run or run_name(profile, settings)
     root = warehouse_root(warehouse)
     store = Warehouse.open(root)
