@@ -21,6 +21,8 @@ from rro.tasks.inference.engine import (
     Load,
     Sampling,
 )
+from rro.tasks.inference.vllm_arguments import engine_arguments
+from rro.tasks.inference.worker import pack_tied_head
 from rro.tasks.process import cpu_threads
 from rro.tasks.settings import EngineSettings
 
@@ -32,9 +34,6 @@ next request (a rollout's answer, `gather`, the walk, the next draw)."""
 
 IDLE = 0.01
 """Seconds between two looks at an engine that has nothing to do."""
-
-BATCHED_TOKENS = 4096
-"""Prompt tokens computed in one step on a CPU, at most."""
 
 
 class VllmEngine:
@@ -77,7 +76,7 @@ class VllmEngine:
         """Swap the weights in place; same architecture and vocabulary only."""
         assert not self._waiting, "weights cannot be swapped under running generations"
         self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(policy)})
-        self._llm.apply_model(_pack_tied_head)
+        self._llm.apply_model(pack_tied_head)
         self._llm.reset_prefix_cache()
 
     def close(self) -> None:
@@ -170,15 +169,6 @@ class VllmEngine:
         )
 
 
-def _pack_tied_head(model: Any) -> None:
-    """Let an output layer that shares the embedding's weights see the new ones.
-
-    On a CPU it multiplies by a packed copy, which vLLM's reload forgets because no file holds it.
-    """
-    if getattr(model.config, "tie_word_embeddings", False) and hasattr(model, "lm_head"):
-        model.lm_head.quant_method.process_weights_after_loading(model.lm_head)
-
-
 def _start(policy: Path, settings: EngineSettings) -> Any:
     """vLLM's engine, or an `EngineUnavailable` that says what is missing."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
@@ -193,20 +183,5 @@ def _start(policy: Path, settings: EngineSettings) -> Any:
     cuda = torch.cuda.is_available()
     if not cuda:
         torch.set_num_threads(cpu_threads(settings.threads))
-    arguments = EngineArgs(
-        model=str(policy),
-        dtype=settings.dtype,
-        enforce_eager=not cuda,
-        max_model_len=settings.max_model_len,
-        max_num_seqs=settings.max_num_seqs,
-        kv_cache_memory_bytes=int(settings.kv_cache_gib * 2**30),
-        block_size=settings.block_size,
-        # A seeded draw whose prompt is split over two steps makes vLLM rewind its generator, which a CPU
-        # generator cannot ("CPU Generator does not use offset"): there, prompts go in whole.
-        enable_chunked_prefill=cuda,
-        max_num_batched_tokens=None if cuda else max(BATCHED_TOKENS, settings.max_model_len),
-        enable_prefix_caching=True,
-        disable_log_stats=True,
-        generation_config="vllm",
-    )
+    arguments = EngineArgs(**engine_arguments(policy, settings, cuda), disable_log_stats=True)
     return LLMEngine.from_engine_args(arguments)
