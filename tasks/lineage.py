@@ -16,7 +16,10 @@ from rro.tasks.environments.base import Environment
 from rro.tasks.files import file_digest
 from rro.tasks.settings import Settings, TrainingSettings, digest
 
-MACHINE_ONLY = {"launcher", "checkpoints", "in_flight", "max_num_seqs", "kv_cache_gib", "attempts", "ray"}
+MACHINE_ONLY = {
+    *("launcher", "checkpoints", "in_flight", "max_num_seqs", "kv_cache_gib", "attempts", "ray"),
+    *("urls", "api_key_env", "api_key_secret", "timeout", "patience"),
+}
 """Settings that say how a machine does the work, not what comes out."""
 
 WEIGHTS = {".json", ".safetensors", ".bin"}

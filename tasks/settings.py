@@ -11,6 +11,7 @@ import tomllib
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -61,12 +62,27 @@ class TinyModelSettings(Group):
 class EngineSettings(Group):
     """How tokens are generated."""
 
-    kind: Literal["vllm"] = "vllm"
+    kind: Literal["vllm", "server", "endpoints"] = "vllm"
+    """vLLM in this process, a vLLM server that is started and stopped with it, or servers at `urls`."""
+    urls: list[str] = Field(default_factory=list)
+    """OpenAI-compatible servers, for example `http://host:8000`; for kind `endpoints` only."""
+    model: str = ""
+    """Name under which the endpoints serve the policy; empty takes the one that they list."""
+    api_key_env: str = "RRO_API_KEY"
+    """Environment variable that holds the endpoints' API key; unset or empty sends none."""
+    api_key_secret: str = ""
+    """Prefect Secret block that holds the API key; goes before `api_key_env`."""
+    swap: Literal["vllm", "none"] = "vllm"
+    """How endpoints take another policy: by vLLM's development API, or not at all."""
+    timeout: float = Field(600.0, gt=0)
+    """Seconds to wait for an endpoint's answer; a longer silence is a failure."""
+    patience: float = Field(300.0, gt=0)
+    """Seconds to wait while no endpoint lives."""
     dtype: Literal["float32", "bfloat16", "auto"] = "auto"
     max_model_len: int = Field(2048, ge=64)
     """Longest prompt and completion together, in tokens."""
     max_num_seqs: int = Field(256, ge=1)
-    """Sequences the engine decodes together."""
+    """Sequences the engine, or each endpoint, decodes together."""
     kv_cache_gib: float = Field(1.0, gt=0)
     """Memory for cached keys and values."""
     block_size: int = Field(32, ge=8)
@@ -77,6 +93,46 @@ class EngineSettings(Group):
     """Longest action, in tokens."""
     attempts: int = Field(3, ge=1)
     """Tries for one generation before it is recorded as failed."""
+
+    @field_validator("urls")
+    @classmethod
+    def _are_addresses(cls, urls: list[str]) -> list[str]:
+        """Each without what is appended to it: a closing `/` or `/v1`."""
+        plain = [url.strip().rstrip("/").removesuffix("/v1").rstrip("/") for url in urls]
+        for given, url in zip(urls, plain, strict=True):
+            _check_address(given, url)
+        if len(set(plain)) < len(plain):
+            raise ValueError("names an endpoint twice")
+        return plain
+
+    @model_validator(mode="after")
+    def _urls_fit(self) -> "EngineSettings":
+        if self.kind == "endpoints" and not self.urls:
+            raise UserError(
+                "engine.urls = []: engine.kind = 'endpoints' needs at least one, such as http://127.0.0.1:8000"
+            )
+        if self.kind != "endpoints" and self.urls:
+            raise UserError(f"engine.urls = {self.urls}: only engine.kind = 'endpoints' reads them")
+        return self
+
+
+def _check_address(given: str, url: str) -> None:
+    """`ValueError` on anything but http(s)://host[:port][/path]; what may hold a password is not repeated."""
+    try:
+        parts = urlsplit(url)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ValueError(f"{given!r} is no address: {error}") from None
+    if parts.username is not None or parts.password is not None:
+        # Not a ValueError, whose message would show the value.
+        raise UserError(
+            f"engine.urls: the address of {parts.hostname} holds a password, which settings must not; "
+            "give it by the environment variable that engine.api_key_env names"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_fits:
+        raise ValueError(f"{given!r} is no address; it must look like http://host:8000")
+    if parts.query or parts.fragment or any(character.isspace() for character in url):
+        raise ValueError(f"{given!r} must be http://host:port, without anything behind it")
 
 
 class TrainingSettings(Group):

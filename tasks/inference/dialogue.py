@@ -28,6 +28,8 @@ class ChatFormat:
         self._opening = self._render([{"role": "user", "content": "u"}])
         self._check_appending()
         self.stop_token_ids = self._stop_tokens()
+        self.stop_texts = tuple(tokenizer.decode([token]) for token in self.stop_token_ids)
+        self.vocabulary = len(tokenizer)
         turn = self._render([{"role": "user", "content": "u"}], generation_prompt=False)
         self._header = self._encode(self._opening.removeprefix(turn))
 
