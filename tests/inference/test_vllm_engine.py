@@ -17,7 +17,8 @@ from rro.tasks.inference.engine import (
     GenerationFailed,
     Sampling,
 )
-from rro.tasks.inference.vllm_engine import BATCHED_TOKENS, VllmEngine
+from rro.tasks.inference.vllm_arguments import BATCHED_TOKENS
+from rro.tasks.inference.vllm_engine import VllmEngine
 from tests.inference.conftest import SMALL
 
 Result = TypeVar("Result")
