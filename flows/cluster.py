@@ -152,7 +152,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     """What a shard asks of Ray: a core, and a GPU where it brings an engine to a cluster that has some."""
     import ray
 
-    own_engine = settings.engine.kind == "vllm" and ray.cluster_resources().get("GPU", 0) > 0
+    own_engine = settings.engine.kind != "endpoints" and ray.cluster_resources().get("GPU", 0) > 0
     # Ray ends a process that used a GPU after one task, and the engine with it, unless max_calls says otherwise.
     return {"max_retries": RETRIES, "max_calls": 0, **({"num_gpus": 1} if own_engine else {})}
 
