@@ -28,6 +28,8 @@ V = TypeVar("V")
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """Protocols whose package is one of this project's extras."""
+# More than one at a time, and s3fs asks for an object's size before it gets that many bytes of a newer one.
+OPTIONS = {protocol: {"max_concurrency": 1} for protocol in ("s3", "s3a")}
 AT_ONCE = 16
 CHANGED = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 """Answers to a PUT whose object is no longer the one that was seen."""
@@ -47,8 +49,9 @@ class RemoteStore:
 
     def __init__(self, protocol: str, path: str) -> None:
         self._base = _checked_path(protocol, path)
-        self.url = f"{protocol}://{self._base}"
-        self.filesystem = _filesystem(protocol, self.url)
+        self.filesystem = _filesystem(protocol, self._base)
+        # As the file system itself writes it: DuckDB holds what it lists against what it may read.
+        self.url: str = self.filesystem.unstrip_protocol(self._base)
         self._conditional = EXTRAS.get(protocol) == "s3"
 
     @property
@@ -260,12 +263,15 @@ def _checked_path(protocol: str, path: str) -> str:
     return base
 
 
-def _filesystem(protocol: str, url: str) -> Any:
+def _filesystem(protocol: str, base: str) -> Any:
     """fsspec's file system. `UserError` where the protocol is unknown or its package is missing."""
+    url = f"{protocol}://{base}"
     fsspec = importlib.import_module("fsspec")
     try:
         # Listings that are kept would hide what others publish; an instance of one's own, so its settings are.
-        return fsspec.filesystem(protocol, use_listings_cache=False, skip_instance_cache=True)
+        return fsspec.filesystem(
+            protocol, use_listings_cache=False, skip_instance_cache=True, **OPTIONS.get(protocol, {})
+        )
     except ImportError as error:
         extra = EXTRAS.get(protocol)
         mend = f"pip install 'rro[{extra}]'" if extra else f"install it ({error})"

@@ -36,7 +36,6 @@ def connect(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
     It sees shards as they stand at this moment; connect again to see newer ones.
     """
     connection = duckdb.connect()
-    _let_read(connection, warehouse)
     files = _define(connection, warehouse)
     connection.execute(f"SET allowed_paths = {_literal(files)}")
     connection.execute("SET enable_external_access = false")
@@ -55,7 +54,6 @@ def rebuild(warehouse: Warehouse) -> Path:
     temporary = temporary_name(path)
     try:
         with duckdb.connect(temporary) as connection:
-            _let_read(connection, warehouse)
             _define(connection, warehouse)
         temporary.replace(path)
         flush_folder(path.parent)
@@ -83,16 +81,17 @@ def query(
         raise UserError(f"SQL: {error}") from error
 
 
-def _let_read(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> None:
-    """Let DuckDB read a warehouse at a URL as the warehouse itself does; its own extension is a download."""
-    if warehouse.filesystem is not None:
-        connection.register_filesystem(warehouse.filesystem)
-
-
 def _define(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> list[str]:
     """Make tables' views, macros and views; the Parquet files they read."""
     manifests = [manifest for run in warehouse.runs() for manifest in warehouse.shards(run)]
     located = [warehouse.files(manifest) for manifest in manifests]
+    if warehouse.filesystem is not None:  # DuckDB's own extension for URLs is a download.
+        from rro.tasks.storage.parts import Parts  # fsspec is slow to import.
+
+        sizes = {
+            files[p.table]: p.bytes for m, files in zip(manifests, located, strict=True) for p in m.parts
+        }
+        connection.register_filesystem(Parts(warehouse.filesystem, sizes))
     for name, schema in TABLES.items():
         _table_view(connection, name, schema, [files[name] for files in located if name in files])
     rows = [

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
@@ -179,12 +180,13 @@ def test_a_part_that_goes_under_a_reader_is_read_anew(s3: str, s3_server: Server
 
 
 def test_a_connection_whose_parts_are_gone_says_so_and_the_next_one_answers(remote: Warehouse) -> None:
-    remote.publish("r", "s", stages(1.0))
+    for shard in "st":
+        remote.publish("r", shard, stages(1.0))
     connection = connect(remote)
-    remote.publish("r", "s", stages(2.0))
+    remote.publish("r", "t", stages(2.0))
     with pytest.raises(UserError, match=r"^SQL: "):
         query(connection, "FROM stages")
-    assert query(connect(remote), "SELECT seconds FROM stages")["seconds"].to_pylist() == [2.0]
+    assert query(connect(remote), "SELECT sum(seconds) AS sum FROM stages")["sum"].to_pylist() == [3.0]
 
 
 # Questions.
@@ -268,10 +270,8 @@ def test_an_url_that_nobody_can_open(url: str, message: str) -> None:
 
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fsspec
-
-    fsspec.filesystem("memory")
-    monkeypatch.delitem(fsspec.registry.target, "s3", raising=False)
+    loaded = import_module("fsspec.registry")._registry
+    monkeypatch.delitem(loaded, "s3", raising=False)
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(UserError, match=r"pip install 'rro\[s3\]'"):
         Warehouse("s3://bucket/x")
@@ -310,9 +310,6 @@ def test_what_is_wrong_with_a_bucket(
         "publish": lambda: warehouse.publish("r", "s", stages(1.0)),
         "policy": lambda: warehouse.has_policy("p"),
     }
-    if use == "policy" and not broken:
-        assert not warehouse.has_policy("p")  # A HEAD has no body that could tell a missing bucket.
-        return
     with pytest.raises(UserError, match=r"^s3://missing-bucket/x\S*: cannot ") as caught:
         uses[use]()
     assert message in str(caught.value)
