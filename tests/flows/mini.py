@@ -50,7 +50,7 @@ class Ran:
         return Ran(Warehouse(root), self.run)
 
 
-def run_pipeline(root: Path, settings: Settings, run: str | None = None) -> Ran:
+def run_pipeline(root: Path | str, settings: Settings, run: str | None = None) -> Ran:
     """The whole pipeline in this process."""
     from rro.flows.pipeline import pipeline
 

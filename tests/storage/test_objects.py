@@ -11,6 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from rro.flows import cli
+from rro.tasks import doctor
 from rro.tasks.errors import UserError
 from rro.tasks.storage import remote as remote_module
 from rro.tasks.storage.queries import list_queries, run_query
@@ -314,3 +316,37 @@ def test_what_is_wrong_with_a_bucket(
         uses[use]()
     assert message in str(caught.value)
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
+
+
+# The command line.
+
+
+def rro(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of a command in this process."""
+    code = 0
+    try:
+        cli.main(list(words))
+    except SystemExit as end:
+        code = int(end.code or 0)
+    return code, *capfd.readouterr()
+
+
+def test_commands_that_look_at_a_bucket(
+    s3: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("RRO_WAREHOUSE", s3)
+    assert rro(capfd, "runs")[1] == f"{s3}: no runs yet; start one with: rro run\n"
+    build(s3)
+    assert "stages only" in rro(capfd, "runs")[1]
+    assert (
+        rro(capfd, "sql", "SELECT count(*) AS n FROM candidates WHERE run = 'late'", "--format", "csv")[1]
+        == "n\n12\n"
+    )
+    assert rro(capfd, "query", "exploration-cost", "--format", "csv")[0] == 0
+    assert doctor.reachable(s3).found == f"{s3}: can be written and read"
+    assert not doctor.reachable("s3://missing-bucket/x").ok
+    code, _, err = rro(capfd, "runs", "--warehouse", "s3://missing-bucket/x")
+    assert code == 2
+    assert "make the bucket" in err
+    assert "Traceback" not in err
