@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.flows.mini import PLUGIN
 
-SECONDS = 240
+SECONDS = 600
 
 
 @dataclass
@@ -72,9 +72,12 @@ def command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and all that it started, as if their machine had lost power."""
-    for pid in (process.pid, *descendants(process.pid)):
+def kill(process: "subprocess.Popen[bytes]", *more: int) -> None:
+    """End a process and all that it started, as if their machine had lost power, and `more` by their pids."""
+    below = descendants(process.pid)
+    if process.poll() is None:
+        process.kill()
+    for pid in (*below, *more):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
