@@ -29,7 +29,7 @@ from rro.tasks.process import prepare_environment
 from rro.tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from prefect_ray import RayTaskRunner
+    from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
 
 RETRIES = 3
 """How often a shard is begun anew after its worker or its node was lost."""
@@ -57,38 +57,32 @@ async def explore_on_cluster(
 ) -> None:
     """Let the cluster explore `shards`. `StageFailed` where a shard lost its worker too often."""
     from prefect_ray.context import remote_options
-    from ray.exceptions import RayError
 
     context = exploration.context
+    work = {
+        "run": context.run,
+        "iteration": context.iteration,
+        "warehouse": context.warehouse.url,
+        "settings": context.settings.model_dump_json(),
+        "key": exploration.key,
+    }
     close_engine()  # A worker may need this machine's accelerator.
     with joined(context.settings) as runner, remote_options(**_options(context.settings)):
-        futures = {
-            shard: runner.submit(
-                explore_shard_here,
-                {
-                    "run": context.run,
-                    "iteration": context.iteration,
-                    "warehouse": context.warehouse.url,
-                    "settings": context.settings.model_dump_json(),
-                    "shard": shard,
-                    "key": exploration.key,
-                },
-            )
-            for shard in shards
-        }
+        futures = {shard: runner.submit(explore_shard_here, {**work, "shard": shard}) for shard in shards}
+        await asyncio.gather(*(_finish(shard, future, count) for shard, future in futures.items()))
 
-        async def finish(shard: str) -> None:
-            future = futures[shard]
-            try:
-                await future.wrapped_future
-            except RayError as error:
-                raise StageFailed(
-                    f"explore: {shard} lost its Ray worker {RETRIES + 1} times ({type(error).__name__}); finished "
-                    "shards are kept, so run the same command again once the cluster is well"
-                ) from error
-            count(await asyncio.to_thread(future.result))
 
-        await asyncio.gather(*map(finish, shards))
+async def _finish(shard: str, future: "PrefectRayFuture[Found]", count: Count) -> None:
+    from ray.exceptions import RayError
+
+    try:
+        await future.wrapped_future
+    except RayError as error:
+        raise StageFailed(
+            f"explore: {shard} lost its Ray worker {RETRIES + 1} times ({type(error).__name__}); finished shards are "
+            "kept, so run the same command again once the cluster is well"
+        ) from error
+    count(await asyncio.to_thread(future.result))
 
 
 @contextmanager
