@@ -103,15 +103,12 @@ def unfinished(store: ObjectStore, folder: str) -> list[str]:
     """Keys below a folder of folders that no manifest names: uploads under way, or killed."""
     keys = store.below(folder)  # Before the manifests: what is finished meanwhile has one.
     parts = [key.removeprefix(f"{folder}/").split("/", 2) for key in keys]
-    names = sorted({part[0] for part in parts})
-    uploads = dict(
+    uploaded = [(name, upload, file) for name, upload, file in (part for part in parts if len(part) == 3)]
+    names = sorted({name for name, _, _ in uploaded})
+    named = dict(
         zip(names, store.gather(lambda name: _upload_of(store, f"{folder}/{name}"), names), strict=True)
     )
-    return [
-        key
-        for key, part in zip(keys, parts, strict=True)
-        if part[1] != MANIFEST and part[1] != uploads[part[0]]
-    ]
+    return [f"{folder}/{name}/{upload}/{file}" for name, upload, file in uploaded if upload != named[name]]
 
 
 def _upload_of(store: ObjectStore, key: str) -> str | None:

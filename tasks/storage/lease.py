@@ -46,8 +46,7 @@ def lease(store: ObjectStore, key: str, what: str) -> Iterator[None]:
     finally:
         ended.set()
         beating.join()
-        if _owner(store.read(key)) == owner["owner"]:
-            store.remove(key)
+        _give_back(store, key, what, owner)
 
 
 def _claim(store: ObjectStore, key: str, what: str, owner: dict[str, Any]) -> None:
@@ -93,6 +92,15 @@ def _beat(store: ObjectStore, key: str, what: str, owner: dict[str, Any], ended:
                 return
         except UserError as error:  # It is tried again; the lock lives for some beats more.
             log.warning("%s: no sign of life could be given: %s", what, error)
+
+
+def _give_back(store: ObjectStore, key: str, what: str, owner: dict[str, Any]) -> None:
+    """Remove the lock if it is still ours. What was done under it is done, whether that succeeds or not."""
+    try:
+        if _owner(store.read(key)) == owner["owner"]:
+            store.remove(key)
+    except UserError as error:
+        log.warning("%s: its lock stays for %.0f s: %s", what, STALE, error)
 
 
 def _signed(owner: dict[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ warehouse in turn with this one's, shard by shard, so that both meet the same lo
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def main() -> None:
     sys.path.insert(0, str(HERE))
     from tests.storage.objects import ENVIRONMENT, serving
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with serving() as server, tempfile.TemporaryDirectory() as scratch:
         os.environ.update(ENVIRONMENT, AWS_ENDPOINT_URL=server.endpoint, RRO_CACHE=f"{scratch}/cache")
         urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}/bench", method="PUT"))

@@ -48,8 +48,15 @@ class Server:
     faults: list[Fault] = field(default_factory=list)
     asked: "Counter[tuple[str, str]]" = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _writes: threading.Lock = field(default_factory=threading.Lock)
 
-    def wrap(self, inner: Application) -> Application:
+    def wrap(self, served: Application) -> Application:
+        def inner(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if environ["REQUEST_METHOD"] not in ("PUT", "DELETE"):
+                return served(environ, start_response)
+            with self._writes:  # moto looks at a condition and then writes; S3 does both at once.
+                return list(served(environ, start_response))
+
         def outer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             fault = self._next(environ["REQUEST_METHOD"], environ["PATH_INFO"])
             if fault is None:

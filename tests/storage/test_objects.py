@@ -172,6 +172,10 @@ def test_two_processes_publish_one_shard(s3: str) -> None:
     assert [writer.wait() for writer in writers] == [0, 0]
     assert len(seconds(warehouse)) == 50
     assert len(set(seconds(warehouse))) == 1
+    manifest = warehouse.finished("r", "s")
+    assert manifest is not None
+    assert manifest.generation == 20
+    assert len(listing(warehouse)) == 2
 
 
 def test_a_part_that_goes_under_a_reader_is_read_anew(s3: str, s3_server: Server) -> None:
