@@ -52,7 +52,7 @@ def completion(body: Any, prompt: Sequence[int], sampling: Sampling, vocabulary:
     choice = _only_choice(body)
     reason = choice.get("finish_reason")
     if reason not in ("stop", "length"):
-        raise GenerationFailed(f"finish reason {str(reason)[:40]!r}")
+        raise GenerationFailed(f"finish reason {str(reason)[:20]!r}")
     tokens, generated = _tokens(choice, reason, sampling, vocabulary)
     read = choice.get("prompt_token_ids")
     if isinstance(read, list) and read != list(prompt):
@@ -74,7 +74,7 @@ def completion(body: Any, prompt: Sequence[int], sampling: Sampling, vocabulary:
 def _only_choice(body: Any) -> dict[str, Any]:
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
-        raise GenerationFailed(f"the answer holds no single choice: {str(body)[:80]!r}")
+        raise GenerationFailed("the answer holds no single choice")
     return choices[0]
 
 
@@ -86,7 +86,7 @@ def _tokens(
     if listed is None:
         return _tokens_of_text(choice, reason, sampling, vocabulary)
     if not isinstance(listed, list) or not all(type(token) is int for token in listed):
-        raise GenerationFailed(f"token ids that are none: {str(listed)[:80]}")
+        raise GenerationFailed("token ids that are none")
     if strange := [token for token in listed if not 0 <= token < vocabulary.size]:
         raise GenerationFailed(f"token id {strange[0]} is outside the vocabulary of {vocabulary.size}")
     if len(listed) > sampling.max_tokens:

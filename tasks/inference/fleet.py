@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from rro.tasks.errors import UserError
-from rro.tasks.inference.endpoint import Busy, Down, Endpoint
+from rro.tasks.inference.connections import Busy, Down
+from rro.tasks.inference.endpoint import Endpoint
 from rro.tasks.inference.engine import EngineUnavailable, GenerationFailed
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,8 @@ class Fleet:
 
     async def _somebody(self) -> None:
         """Wait until one lives. Raises `EngineUnavailable` when patience ends."""
+        if self._alive.is_set():
+            return
         try:
             await asyncio.wait_for(self._alive.wait(), self._patience)
         except TimeoutError:

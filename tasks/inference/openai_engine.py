@@ -13,8 +13,9 @@ from pathlib import Path
 
 from rro.tasks.errors import UserError
 from rro.tasks.inference.answers import Vocabulary, completion, request
+from rro.tasks.inference.connections import Busy, Down, Refused
 from rro.tasks.inference.dialogue import ChatFormat
-from rro.tasks.inference.endpoint import Busy, Down, Endpoint, Refused
+from rro.tasks.inference.endpoint import Endpoint
 from rro.tasks.inference.engine import (
     Completion,
     ContextFull,

@@ -23,7 +23,7 @@ import httpx
 from rro.tasks.inference.answers import Vocabulary
 from rro.tasks.inference.endpoint import EXTENSION
 from rro.tasks.inference.engine import Completion, EngineUnavailable, Load, Sampling
-from rro.tasks.inference.keeper import GRACE_SECONDS
+from rro.tasks.inference.keeper import GRACE_SECONDS, LEFT_SECONDS
 from rro.tasks.inference.openai_engine import EndpointEngine
 from rro.tasks.inference.vllm_arguments import engine_arguments, flags
 from rro.tasks.process import cpu_threads
@@ -115,7 +115,10 @@ class Server:
                 await asyncio.sleep(0.25)
 
     def check(self, cause: Exception | None = None) -> None:
-        """Raise `EngineUnavailable` where the server has ended."""
+        """Raise `EngineUnavailable` where the server has ended. With a `cause` it may be ending just now."""
+        if cause is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._keeper.wait(2 * LEFT_SECONDS)
         if self._keeper.poll() is not None:
             raise EngineUnavailable(
                 f"engine.kind = 'server': the vLLM server has ended{self._said()}"

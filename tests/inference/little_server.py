@@ -36,6 +36,8 @@ class Little:
     def __init__(self, policy: str = "", seconds: float = 0.0) -> None:
         self.policy = policy
         self.seconds = seconds
+        self.held = False
+        """Whether completions are not answered for now."""
         self.models = {"base": 1000}
         self.key = ""
         self.health = 200
@@ -93,8 +95,9 @@ class Little:
             return said(400, "Unrecognized request argument supplied: return_token_ids")
         if body["model"] not in self.models:
             return said(404, f"The model `{body['model']}` does not exist.")
-        if self.seconds:
-            await asyncio.sleep(self.seconds)
+        await asyncio.sleep(self.seconds)
+        while self.held:
+            await asyncio.sleep(0.01)
         return ok(self.completion(body))
 
     def completion(self, body: dict[str, Any]) -> dict[str, Any]:

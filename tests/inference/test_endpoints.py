@@ -9,8 +9,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +16,7 @@ import httpx
 import pytest
 
 from rro.tasks.errors import UserError
-from rro.tasks.inference import endpoint, fleet
+from rro.tasks.inference import connections, fleet
 from rro.tasks.inference.answers import Vocabulary
 from rro.tasks.inference.engine import (
     Completion,
@@ -43,7 +41,7 @@ def settings(*urls: str, **changes: Any) -> EngineSettings:
         "swap": "none",
         "max_model_len": 256,
         "max_num_seqs": 64,
-        "patience": 2.0,
+        "patience": 60.0,
         "timeout": 20.0,
     }
     return EngineSettings(kind="endpoints", urls=list(urls), **{**kept, **changes})
@@ -235,7 +233,7 @@ def test_one_that_was_silent_shows_its_weights_before_it_is_asked(
         return await ask(engine, 2)
 
     assert run(engine, restarted_in_silence).token_ids == foretold(2, str(POLICY))
-    assert len(little.loads) == 2
+    assert len(little.loads) >= 2
 
 
 def test_all_dead_is_told_with_every_address_and_what_to_do(little: Little) -> None:
@@ -278,8 +276,8 @@ def test_one_failure_takes_no_endpoint_out(little: Little, other: Little) -> Non
 
 
 def test_an_endpoint_that_hangs_is_left_for_another(little: Little, other: Little) -> None:
-    little.seconds = 60.0
-    done = answers(engine_on(little, other, timeout=0.3), 30)
+    little.held = True
+    done = answers(engine_on(little, other, timeout=2.0), 30)
     assert [one.token_ids for one in done] == [foretold(number) for number in range(30)]
 
 
@@ -397,7 +395,7 @@ NONSENSE = {
     "no reason": (choice(finish_reason=None), "finish reason 'None'"),
     "filtered": (choice(finish_reason="content_filter"), "finish reason 'content_filter'"),
     "odd reason": (choice(finish_reason={"stop": 1}), "finish reason"),
-    "huge": ((200, {}, b" " * (endpoint.ANSWER_BYTES + 1)), "more than 16 MiB"),
+    "huge": ((200, {}, b" " * (connections.ANSWER_BYTES + 1)), "more than 16 MiB"),
 }
 
 
@@ -413,37 +411,46 @@ def test_nonsense_is_tried_again_and_then_a_failure(little: Little, case: str) -
     assert answers(engine_on(little), 1)[0].token_ids == foretold(0)
 
 
+def test_nonsense_that_repeats_the_key_is_told_without_it(little: Little) -> None:
+    little.next = [(200, {}, b"<p>sk-secret</p>")] * 3
+    with pytest.raises(GenerationFailed, match=r"not JSON: '<p>\*\*\*</p>'") as caught:
+        answers(engine_on(little, key="sk-secret"), 1)
+    assert "sk-secret" not in str(caught.value)
+
+
 def test_an_answer_that_the_context_cut_off_is_not_a_short_answer(little: Little) -> None:
     little.next = [choice(token_ids=[7, 8, 9], finish_reason="length")]
     with pytest.raises(ContextFull, match="after 3 of 8 tokens"):
         answers(engine_on(little), 1)
 
 
-@pytest.mark.parametrize(
-    ("header", "least", "most"),
-    [
-        ({"retry-after": "0.6"}, 0.6, 2.5),
-        ({}, 1.0, 3.0),
-        ({"retry-after": "soon"}, 1.0, 3.0),
-        ({"retry-after": "-5"}, 1.0, 3.0),
-        ({"retry-after": format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)}, 0.0, 2.0),
-    ],
-    ids=["seconds", "none", "words", "negative", "past"],
-)
-def test_a_rate_limit_is_waited_for(
-    little: Little, header: dict[str, str], least: float, most: float
-) -> None:
-    little.next = [said(429, "slow down", **header)]
+def test_a_rate_limit_is_waited_for(little: Little) -> None:
+    little.next = [said(429, "slow down", **{"retry-after": "0.6"})]
     begun = time.monotonic()
     done = answers(engine_on(little, attempts=1), 1)
-    assert least <= time.monotonic() - begun < most
+    assert time.monotonic() - begun >= 0.6
     assert done[0].token_ids == foretold(0)
 
 
-def test_a_date_to_ask_again_is_understood() -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 28 < endpoint._retry_after(date) <= 30
-    assert endpoint._retry_after("100000") == endpoint.LONGEST_BACK_OFF
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 0.5 ", 0.5),
+        ("100000", connections.LONGEST_BACK_OFF),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", connections.LONGEST_BACK_OFF),
+        (None, connections.BACK_OFF_SECONDS),
+        ("", connections.BACK_OFF_SECONDS),
+        ("soon", connections.BACK_OFF_SECONDS),
+        ("-5", connections.BACK_OFF_SECONDS),
+        ("nan", connections.BACK_OFF_SECONDS),
+        ("Fri, 99 Dec 9999 99:59:59 GMT", connections.BACK_OFF_SECONDS),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float) -> None:
+    assert connections.seconds_to_wait(header) == seconds
 
 
 def test_a_rate_limit_that_does_not_end_is_told(little: Little) -> None:
@@ -548,7 +555,7 @@ def test_a_server_that_cannot_change_weights_is_told_how_to(
 
 
 def test_what_nobody_waits_for_is_given_up(little: Little) -> None:
-    little.seconds = 30.0
+    little.held = True
     engine = engine_on(little)
 
     async def cancel() -> int:
@@ -571,12 +578,13 @@ def test_an_engine_serves_one_event_loop_after_another(little: Little) -> None:
 
 
 def test_the_load_tells_who_waits(little: Little) -> None:
-    little.seconds = 0.5
+    little.held = True
     engine = engine_on(little, max_num_seqs=10)
 
     async def crowd() -> tuple[int, int, int, bool]:
         asking = asyncio.gather(*(ask(engine, number) for number in range(50)))
         load = await engine.stepped()
+        little.held = False
         await asking
         return load.running, load.waiting, load.room, load.full
 
