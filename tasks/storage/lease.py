@@ -22,6 +22,7 @@ from rro.tasks.storage.store import ObjectStore
 BEAT = 15.0
 """Seconds between two signs of life."""
 STALE = 90.0
+TRIES = 100
 SETTLE = 1.0
 """Seconds after which a stolen lock is looked at again, where the store cannot refuse the second of two thieves."""
 
@@ -50,7 +51,9 @@ def lease(store: ObjectStore, key: str, what: str) -> Iterator[None]:
 
 
 def _claim(store: ObjectStore, key: str, what: str, owner: dict[str, Any]) -> None:
-    while not store.create(key, _signed(owner)):
+    for _ in range(TRIES):
+        if store.create(key, _signed(owner)):
+            return
         content, version = store.seen(key)
         age = store.age(key)
         if content is None or age is None:  # Given back just now.
@@ -66,6 +69,7 @@ def _claim(store: ObjectStore, key: str, what: str, owner: dict[str, Any]) -> No
             )
         if _stolen(store, key, owner, version):
             return
+    raise UserError(f"{what}: {store.address(key)} came and went {TRIES} times; see who else works on it")
 
 
 def _stolen(store: ObjectStore, key: str, owner: dict[str, Any], version: str | None) -> bool:

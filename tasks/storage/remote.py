@@ -101,7 +101,12 @@ class RemoteStore:
             except OSError as error:
                 if _code(error) in CHANGED:
                     return False
-                raise
+                if _code(error) != "NotImplemented":
+                    raise
+                self._conditional = False
+                if self.has(key):
+                    return False
+                self.write(key, content)
         return True
 
     def replace(self, key: str, content: bytes, version: str | None) -> bool:
@@ -220,7 +225,10 @@ class RemoteStore:
                 if _code(error) in CHANGED or isinstance(error, FileNotFoundError):  # Discarded meanwhile.
                     _raise_if_no_bucket(error)
                     return False
-                raise
+                if _code(error) != "NotImplemented":
+                    raise
+                self._conditional = False
+                self.write(key, content)
         return True
 
     @cached_property

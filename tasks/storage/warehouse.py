@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PARQUET = ".parquet"
+TRIES = 100
+"""Of a publication: each one more means that another writer was faster."""
 
 
 class Warehouse:
@@ -143,7 +145,7 @@ class Warehouse:
         with self._store.holding(folder):
             old, seen = self._seen(folder)
             parts = tuple(self._write_part(folder, name, table, old) for name, table in tables.items())
-            while True:
+            for _ in range(TRIES):
                 generation = old.generation + 1 if old else 1
                 manifest = Manifest(
                     run, shard, generation, SCHEMA_VERSION, version("rro"), parts, dict(facts or {})
@@ -151,6 +153,11 @@ class Warehouse:
                 if self._store.replace(f"{folder}/{MANIFEST}", to_json(manifest.as_json()), seen):
                     break
                 old, seen = self._seen(folder)
+            else:
+                raise UserError(
+                    f"{self._store.address(folder)}: changed {TRIES} times while it was being published; "
+                    "see who else writes it, and resume the run"
+                )
             self._remove_parts(folder, manifest, old)
         return manifest
 

@@ -39,6 +39,8 @@ WALKS: dict[str, tuple[list[float], list[tuple[float, list[Drawn]]]]] = {
     ),
     "t3": ([1.0, 0.5], [(0.75, [(1.0, "!")])]),
 }
+UNUSED = {"early/t1": 7}
+"""Tokens of candidates that were drawn ahead and not used."""
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -146,6 +148,10 @@ def _walk(
     )
     for step_index, (previous, drawn) in enumerate(steps):
         _step(rows, common, step_index, previous, drawn)
+    paid = [one for name in ("candidates", "rollouts") for one in rows[name] if one["episode"] == common["episode"]]
+    for column in ("generated_tokens", "prompt_tokens", "cached_tokens"):
+        rows["episodes"][-1][column] = sum(one[column] for one in paid)
+    rows["episodes"][-1]["generated_tokens"] += UNUSED.get(f"{run}/{task}", 0)
 
 
 def _step(rows: Rows, common: dict[str, Any], step_index: int, previous: float, drawn: list[Drawn]) -> None:

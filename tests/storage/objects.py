@@ -22,7 +22,7 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 }
-ERROR = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
+ERROR = "<Error><Code>{}</Code><Message>We encountered an internal error.</Message></Error>"
 
 
 @dataclass
@@ -34,6 +34,7 @@ class Fault:
     times: int = 1
     status: str = ""
     """What is answered instead; the request goes through where this is empty."""
+    code: str = "InternalError"
     done_first: bool = False
     """Whether the request is carried out before, so that only its answer is lost."""
     meanwhile: Callable[[], object] | None = None
@@ -68,7 +69,7 @@ class Server:
             if not fault.status:
                 return inner(environ, start_response)
             start_response(fault.status, [("Content-Type", "application/xml")])
-            return [ERROR]
+            return [ERROR.format(fault.code).encode()]
 
         return outer
 

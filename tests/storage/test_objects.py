@@ -92,6 +92,21 @@ def test_an_answer_lost_once_is_asked_for_again(s3: str, s3_server: Server, done
     assert [fault.times for fault in s3_server.faults[:5]] == [0] * 5
 
 
+def test_a_server_without_conditional_writes_is_written_without(s3: str, s3_server: Server) -> None:
+    warehouse = Warehouse.open(s3)
+    refused = {"status": "501 Not Implemented", "code": "NotImplemented"}
+    s3_server.faults.append(Fault("PUT", "/lock", **refused))
+    with warehouse.lock("r"), pytest.raises(UserError, match="another process"), Warehouse(s3).lock("r"):
+        pytest.fail("two holders")
+    for value in (1.0, 2.0):
+        warehouse.publish("r", "s", stages(value))
+    other = Warehouse(s3)
+    s3_server.faults.append(Fault("PUT", "manifest.json", **refused))
+    other.publish("r", "s", stages(3.0))
+    assert seconds(warehouse) == [3.0]
+    assert [fault.times for fault in s3_server.faults] == [0, 0]
+
+
 # Two writers, and readers beside them.
 
 
