@@ -31,6 +31,7 @@ from rro.tasks.inference.vllm_engine import VllmEngine
 from rro.tasks.settings import EngineSettings, ExploreSettings, PairSettings
 from tests.exploration.tabular import Tabular
 from tests.inference.conftest import SMALL
+from tests.inference.processes import group, until_gone
 from tests.inference.test_vllm_engine import STOP, generated_by_transformers, prompt_of
 
 pytestmark = pytest.mark.slow
@@ -111,18 +112,6 @@ def said(completions: Sequence[Completion]) -> list[tuple[tuple[int, ...], str, 
 def processes_of(server: Server) -> list[str]:
     """What is alive in the server's process group."""
     return group(server._keeper.pid)
-
-
-def group(leader: int) -> list[str]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and os.getpgid(int(entry.name)) == leader:
-                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                found += [f"{entry.name} {(entry / 'comm').read_text().strip()}"] if state != "Z" else []
-        except OSError:
-            continue
-    return found
 
 
 def test_a_server_answers_as_the_engine_in_this_process_does(
@@ -266,6 +255,7 @@ import asyncio, sys
 from pathlib import Path
 from rro.tasks.inference.server import Server
 from tests.inference.conftest import SMALL
+from tests.inference.processes import group, until_gone
 server = Server(Path(sys.argv[1]), SMALL)
 print(server._keeper.pid, flush=True)
 asyncio.run(server.up())
@@ -287,13 +277,6 @@ def test_a_killed_parent_leaves_no_orphan(policies: tuple[Path, Path]) -> None:
         assert len(group(keeper)) >= 3
         parent.send_signal(signal.SIGKILL)
     until_gone(keeper)
-
-
-def until_gone(keeper: int) -> None:
-    deadline = time.monotonic() + 60
-    while left := group(keeper):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.2)
 
 
 def test_a_killed_server_is_told_with_its_last_words_and_leaves_no_orphan(
