@@ -6,12 +6,17 @@ byte for byte, and the engine's prefix cache holds for siblings and rollouts ali
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from rro.tasks.errors import UserError
 
 Message = dict[str, str]
 """`{"role": "user" | "assistant", "content": text}`."""
+
+
+REMEMBERED = 4096
+"""Observations whose tokens are kept: siblings and rollouts read the same pages again and again."""
 
 
 class ChatFormat:
@@ -25,6 +30,7 @@ class ChatFormat:
             )
         self._tokenizer = tokenizer
         self._specials = sorted(_special_texts(tokenizer), key=len, reverse=True)
+        self._said = lru_cache(maxsize=REMEMBERED)(self._said_anew)
         self._opening = self._render([{"role": "user", "content": "u"}])
         self._check_appending()
         self.stop_token_ids = self._stop_tokens()
@@ -39,7 +45,7 @@ class ChatFormat:
 
     def extend(self, prompt: tuple[int, ...], action: Sequence[int], observation: str) -> tuple[int, ...]:
         """`prompt` followed by the sampled `action` (without its stop token) and the next observation."""
-        return (*prompt, *action, *self._encode(self._between(self.neutral(observation))))
+        return (*prompt, *action, *self._said(observation))
 
     def neutral(self, text: str) -> str:
         """`text` with the tokenizer's special tokens broken up, so that no page or result can end a turn."""
@@ -71,6 +77,9 @@ class ChatFormat:
             if spoken and token in self.stop_token_ids and _occurs(header, completion[place:]):
                 spoken = False
         return mask
+
+    def _said_anew(self, observation: str) -> tuple[int, ...]:
+        return self._encode(self._between(self.neutral(observation)))
 
     def _between(self, observation: str) -> str:
         messages = [

@@ -28,7 +28,7 @@ from rro.tasks.settings import EngineSettings
 
 log = logging.getLogger(__name__)
 
-SETTLE = 8
+SETTLE = 12
 """Turns of the event loop between two steps: more than the longest chain of awaits from an answer to the
 next request (a rollout's answer, `gather`, the walk, the next draw)."""
 
@@ -101,7 +101,7 @@ class VllmEngine:
 
     async def _submit(self, prompt: Sequence[int], sampling: Sampling) -> Completion:
         from vllm import SamplingParams
-        from vllm.inputs import TokensPrompt
+        from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
 
         name = str(next(self._ids))
@@ -111,9 +111,10 @@ class VllmEngine:
             max_tokens=sampling.max_tokens,
             stop_token_ids=list(sampling.stop_token_ids),
             detokenize=False,
+            skip_clone=True,  # Nobody else holds it; vLLM would copy it deeply for every request.
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        self._llm.add_request(name, TokensPrompt(prompt_token_ids=list(prompt)), params)
+        self._llm.add_request(name, tokens_input(list(prompt)), params)
         answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._waiting[name] = answer
         if self._pump is None or self._pump.done():
