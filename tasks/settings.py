@@ -218,6 +218,9 @@ class ExploreSettings(Group):
     """m: rollouts that score one candidate."""
     trajectories: int = Field(1, ge=1)
     """Whole trajectories a task that eto and rft play."""
+    width: int = Field(1, ge=1)
+    """Candidates that a step draws and scores at once, to use them in order: the same decisions sooner, for more
+    tokens."""
     temperature: float = Field(1.0, gt=0)
     rollout_temperature: float = Field(1.0, ge=0)
     epsilon: float = Field(0.0, ge=0)

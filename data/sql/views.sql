@@ -74,9 +74,10 @@ SELECT
     coalesce(rollouts, 0) AS rollouts,
     coalesce(start_rollouts, 0) AS start_rollouts,
     coalesce(failed_rollouts, 0) AS failed_rollouts,
-    coalesce(drawn.generated_tokens, 0) + coalesce(rolled.generated_tokens, 0) AS generated_tokens,
-    coalesce(drawn.prompt_tokens, 0) + coalesce(rolled.prompt_tokens, 0) AS prompt_tokens,
-    coalesce(drawn.cached_tokens, 0) + coalesce(rolled.cached_tokens, 0) AS cached_tokens,
+    e.generated_tokens, e.prompt_tokens, e.cached_tokens,
+    -- What was drawn ahead (explore.width) and not used has no rows of its own.
+    e.generated_tokens - coalesce(drawn.generated_tokens, 0) - coalesce(rolled.generated_tokens, 0)
+        AS unused_tokens,
     coalesce(e.environment_steps, 0) AS environment_steps,
     coalesce(pairs, 0) AS pairs
 FROM (SELECT * FROM episodes WHERE stage = 'explore') AS e
@@ -100,6 +101,7 @@ WITH staged AS (
         sum(generated_tokens)::BIGINT AS generated_tokens,
         sum(prompt_tokens)::BIGINT AS prompt_tokens,
         sum(cached_tokens)::BIGINT AS cached_tokens,
+        sum(unused_tokens)::BIGINT AS unused_tokens,
         sum(environment_steps)::BIGINT AS environment_steps,
         sum(environment_seconds) AS environment_seconds
     FROM task_summary GROUP BY ALL

@@ -204,15 +204,16 @@ def _demonstration(played: Played, common: Row, episode: str) -> Row:
 
 
 def total_usage(walk: Walk) -> Usage:
-    """Tokens of a whole walk: candidates and rollouts."""
+    """Tokens of a whole walk: candidates and rollouts, also those that nothing was made of."""
     usage = Usage()
     for rollout in walk.trajectories:
         usage.add(rollout.usage)
     for step in walk.steps:
-        for candidate in step.drawn:
+        paid = [*step.drawn, *step.unused]
+        for candidate in paid:
             usage.add(candidate.usage)
         # Duplicates share an estimate, which was paid once.
-        for estimate in {id(candidate.estimate): candidate.estimate for candidate in step.drawn}.values():
+        for estimate in {id(candidate.estimate): candidate.estimate for candidate in paid}.values():
             for rollout in estimate.rollouts:
                 usage.add(rollout.usage)
     return usage

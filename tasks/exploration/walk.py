@@ -5,6 +5,7 @@ scoring may end early, `scoring.py`; which pairs follow, `pairs.py`. Plain async
 environment.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,8 @@ class Step:
     index: int
     previous: float
     drawn: list[Candidate] = field(default_factory=list)
+    unused: list[Candidate] = field(default_factory=list)
+    """Paid for ahead (`explore.width`), and not needed."""
     stop_reason: str = ""
 
     @property
@@ -187,16 +190,18 @@ class _Way:
         reason = None
         while reason is None:
             try:
-                candidate = await self.candidate(place, step)
+                ahead = await self.candidates(place, step)
             except ContextFull:
                 reason = "context"
                 break
             except GenerationFailed:
                 reason = "failed"
                 break
-            candidate.contrast = any(c.rose for c in step.drawn)
-            step.drawn.append(candidate)
-            reason = strategy.stop(step.drawn)
+            while ahead and reason is None:
+                ahead[0].contrast = any(c.rose for c in step.drawn)
+                step.drawn.append(ahead.pop(0))
+                reason = strategy.stop(step.drawn)
+            step.unused = ahead
         step.stop_reason = reason
         chosen = await finish_choice(step.drawn)
         if strategy.prefix == "expert":
@@ -205,15 +210,37 @@ class _Way:
             chosen.chosen = True
         return step
 
-    async def candidate(self, place: Place, step: Step) -> Candidate:
-        """Draw one action, take it in a copy of the episode, and score what it leads to."""
-        act, drawn_by = await self.draw(place, step)
+    async def candidates(self, place: Place, step: Step) -> list[Candidate]:
+        """The next `explore.width` candidates, drawn and scored at the same time. What a draw raises is raised."""
+        first = len(step.drawn)
+        count = min(self.walker._settings.width, max(1, self.walker._strategy.most - first))
+        draws = await asyncio.gather(
+            *(self.draw(place, step, number) for number in range(first, first + count)),
+            return_exceptions=True,
+        )
+        drawn: list[Candidate] = []
+        for found in draws:
+            if isinstance(found, BaseException):
+                if not drawn:
+                    raise found
+                break  # It fails again where it is the next.
+            drawn.append(self.candidate(step, [*step.drawn, *drawn], *found))
+        settings, best = self.walker._settings, self.walk.task.best
+        # Duplicates share an estimate, which is made once.
+        estimates = {id(candidate.estimate): candidate.estimate for candidate in drawn}.values()
+        await asyncio.gather(*(score(estimate, step.previous, best, settings) for estimate in estimates))
+        for candidate in drawn:
+            self.judge(candidate, step.previous)
+        return drawn
+
+    def candidate(self, step: Step, before: Sequence[Candidate], act: Act, drawn_by: str) -> Candidate:
+        """A candidate, not scored yet, after those before it."""
         canonical = self.walker._environment.canonical(act.draw.action)
-        same = [c for c in step.drawn if c.canonical == canonical]
+        same = [c for c in before if c.canonical == canonical]
         again = self.walker._settings.duplicates == "again"
         twin = same[0] if same and not again else None
-        candidate = Candidate(
-            index=len(step.drawn),
+        return Candidate(
+            index=len(before),
             act=act,
             canonical=canonical,
             drawn_by=drawn_by,
@@ -221,26 +248,25 @@ class _Way:
             usage=act.usage,
             duplicate_of=same[0].index if same else None,
         )
-        s, best = self.walker._settings, self.walk.task.best
-        await score(candidate.estimate, step.previous, best, s)
-        candidate.rose = (
-            rises(candidate.estimate.low, step.previous, s) and candidate.estimate.mean is not None
-        )
-        candidate.at_maximum = candidate.estimate.low >= best - SAME and candidate.estimate.mean is not None
-        return candidate
 
-    async def draw(self, place: Place, step: Step) -> tuple[Act, str]:
-        """The next candidate's action, and who drew it: the expert's comes first where the walk follows it."""
+    def judge(self, candidate: Candidate, previous: float) -> None:
+        """Whether a scored candidate rises, and whether any could rise above it."""
+        estimate = candidate.estimate
+        candidate.rose = rises(estimate.low, previous, self.walker._settings) and estimate.mean is not None
+        candidate.at_maximum = estimate.low >= self.walk.task.best - SAME and estimate.mean is not None
+
+    async def draw(self, place: Place, step: Step, number: int) -> tuple[Act, str]:
+        """A candidate's action, and who drew it: the expert's comes first where the walk follows it."""
         walker = self.walker
         follows = self.walk.demonstration if walker._strategy.prefix == "expert" else None
-        if follows and not step.drawn:
+        if follows and number == 0:
             draw = walker._policy.quote(follows.actions[step.index])
             after, turn = await place.after(walker._policy, draw, self.walk.clock)
             return Act(draw, 0, after, turn, Usage()), "expert"
-        number = len(step.drawn) - bool(follows)
         s = walker._settings
         stream = "" if s.reuse else "candidates"
-        act = await self.acts.act(walker._policy, place, number, s.temperature, stream)
+        own = number - bool(follows)
+        act = await self.acts.act(walker._policy, place, own, s.temperature, stream)
         return act, walker._policy.name
 
     def estimate(self, step: int, act: Act, earlier: int) -> Estimate:

@@ -88,6 +88,29 @@ def test_keeping_draws_decides_as_drawing_them_again(
     assert total_usage(kept).generated_tokens <= total_usage(plain).generated_tokens
 
 
+@settings(max_examples=300, deadline=None)
+@given(TREES, KNOBS, SEEDS, st.integers(2, 6), st.booleans(), st.booleans())
+def test_drawing_ahead_decides_as_drawing_one_at_a_time(
+    tree: Any, knobs: Any, seed: int, width: int, reuse: bool, early_stop: bool
+) -> None:
+    options = {**knobs, "reuse": reuse, "early_stop": early_stop}
+    one, one_rows = explored(tree, seed, **options)
+    ahead, rows = explored(tree, seed, **options, width=width)
+    assert decisions(rows, **knobs) == decisions(one_rows, **knobs)
+    assert [row["outcome"] for row in rows["rollouts"]] == [row["outcome"] for row in one_rows["rollouts"]]
+    assert total_usage(ahead).generated_tokens >= total_usage(one).generated_tokens
+
+
+def test_what_was_drawn_ahead_and_not_used_is_counted() -> None:
+    tree: Tree = {"start": {"a": "L"}, "L": {"a": 0.5}}
+    one, _ = explored(tree, 0, first_reference="zero", rollouts=2)
+    ahead, rows = explored(tree, 0, first_reference="zero", rollouts=2, width=3, duplicates="again")
+    assert len(rows["candidates"]) == len(one.steps[0].drawn) + len(one.steps[1].drawn)
+    more = total_usage(ahead).generated_tokens - total_usage(one).generated_tokens
+    assert [len(step.unused) for step in ahead.steps] == [2, 0]
+    assert more == 2 * (1 + 2)  # each one draw and two rollouts of one action
+
+
 class Stream:
     """Rollouts with given outcomes, None for one that fails."""
 

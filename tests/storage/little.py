@@ -148,7 +148,12 @@ def _walk(
     )
     for step_index, (previous, drawn) in enumerate(steps):
         _step(rows, common, step_index, previous, drawn)
-    paid = [one for name in ("candidates", "rollouts") for one in rows[name] if one["episode"] == common["episode"]]
+    paid = [
+        one
+        for name in ("candidates", "rollouts")
+        for one in rows[name]
+        if one["episode"] == common["episode"]
+    ]
     for column in ("generated_tokens", "prompt_tokens", "cached_tokens"):
         rows["episodes"][-1][column] = sum(one[column] for one in paid)
     rows["episodes"][-1]["generated_tokens"] += UNUSED.get(f"{run}/{task}", 0)

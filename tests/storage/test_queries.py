@@ -33,6 +33,7 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
             "generated_tokens": 12 * 5 + 18 * 10,
             "prompt_tokens": 12 * 100 + 18 * 200,
             "cached_tokens": 12 * 60 + 18 * 180,
+            "unused_tokens": 0,
             "environment_steps": 30 + 28 + 6,
             "environment_seconds": 1.6,
             "seconds": 16.0,

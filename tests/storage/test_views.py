@@ -62,6 +62,11 @@ def test_task_summary_adds_up_one_task(little: Warehouse) -> None:
     assert (task["generated_tokens"], task["environment_steps"]) == (6 * 5 + 8 * 10, 28)
 
 
+def test_tokens_without_rows_of_their_own_are_counted_as_unused(little: Warehouse) -> None:
+    (cost,) = query(connect(little), "FROM exploration_cost WHERE run = 'early'").to_pylist()
+    assert (cost["generated_tokens"], cost["unused_tokens"]) == (1 * 5 + 1 * 10 + 7, 7)
+
+
 def test_step_summary_keeps_the_values_of_a_step(little: Warehouse) -> None:
     sql = "FROM step_summary WHERE run = 'late' AND task = 't1' AND step_index = 0"
     (step,) = query(connect(little), sql).to_pylist()

@@ -38,6 +38,11 @@ class Strategy(ABC):
     def __init__(self, settings: ExploreSettings) -> None:
         self.settings = settings
 
+    @property
+    def most(self) -> int:
+        """Candidates that a step may draw."""
+        return self.settings.max_candidates
+
     @abstractmethod
     def stop(self, drawn: Sequence[Drawn]) -> str | None:
         """Why to stop drawing after these candidates, or None to draw one more."""

@@ -26,9 +26,14 @@ class Ipr(Strategy):
     prefix = "expert"
     expert = True
 
+    @property
+    def most(self) -> int:
+        """The expert's and the agent's."""
+        return 2
+
     def stop(self, drawn: Sequence[Drawn]) -> str | None:
         """`cap` once the expert's and the agent's action are there."""
-        return "cap" if len(drawn) >= 2 else None
+        return "cap" if len(drawn) >= self.most else None
 
     def pairs(self, explored: Explored, settings: PairSettings, seed: int) -> list[Pair]:
         """Whole trajectories by outcome, then steps by value and outcome."""
