@@ -14,9 +14,9 @@ _held: tuple[Path, EngineSettings, Engine, ChatFormat] | None = None
 
 
 async def policy_on_engine(name: str, folder: Path, settings: EngineSettings) -> EnginePolicy:
-    """The policy in `folder`, ready to act. An engine that already runs only takes its weights."""
+    """The policy in `folder`, ready to act. An engine that runs a policy of the same kind only takes its weights."""
     global _held
-    if _held is not None and _held[1] != settings:
+    if _held is not None and (_held[1] != settings or _kind(_held[0]) != _kind(folder)):
         close_engine()
     if _held is None:
         engine, chat = await _start(folder, settings)
@@ -26,6 +26,12 @@ async def policy_on_engine(name: str, folder: Path, settings: EngineSettings) ->
             await _load(engine, folder)
     _held = (folder, settings, engine, chat)
     return EnginePolicy(name, engine, chat, settings.max_tokens)
+
+
+def _kind(folder: Path) -> list[bytes]:
+    """What two policies must share to take each other's place: the architecture and the tokenizer."""
+    files = (folder / name for name in ("config.json", "tokenizer.json", "chat_template.jinja"))
+    return [file.read_bytes() if file.is_file() else b"" for file in files]
 
 
 def close_engine() -> None:

@@ -4,13 +4,20 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 from rro.flows import engines
 from rro.flows.engines import close_engine, policy_on_engine
 from rro.tasks.errors import UserError
+from rro.tasks.inference.dialogue import ChatFormat
 from rro.tasks.inference.engine import EngineUnavailable
 from rro.tasks.settings import EngineSettings
-from tests.inference.conftest import policies  # noqa: F401 - a fixture
+from rro.tasks.training.base_model import build_tiny
+from tests.inference.conftest import (
+    TINY,
+    policies,  # noqa: F401 - a fixture
+)
+from tests.inference.formats import TEXT
 from tests.inference.little_server import Little, running
 
 
@@ -96,3 +103,27 @@ def test_weights_that_failed_to_load_are_not_taken_for_loaded(policies: tuple[Pa
         finally:
             close_engine()
         assert little.policy == str(policies[1])
+
+
+def test_a_policy_of_another_tokenizer_is_read_with_its_own(
+    policies: tuple[Path, Path],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """One process may go through several runs, as a comparison over seeds does; each base has a tokenizer."""
+    build_tiny(tmp_path / "other", [text.upper() for text in TEXT], TINY, 0)
+    text = "Go to the red door, GO TO THE RED DOOR"
+
+    async def read(folder: Path) -> tuple[int, ...]:
+        return (await policy_on_engine("p", folder, endpoints(little))).open(text).tokens
+
+    async def work() -> list[tuple[int, ...]]:
+        return [await read(folder) for folder in (policies[0], tmp_path / "other", policies[0])]
+
+    with running(Little()) as little:
+        try:
+            seen = asyncio.run(work())
+        finally:
+            close_engine()
+    for tokens, folder in zip(seen, (policies[0], tmp_path / "other", policies[0]), strict=True):
+        assert tokens == ChatFormat(AutoTokenizer.from_pretrained(folder)).start(text)
+    assert seen[0] == seen[2] != seen[1]
