@@ -1,11 +1,13 @@
 """A little OpenAI-compatible server: an answer is a function of weights, prompt and seed, and so can be foretold.
 
 In a thread of the test (`running`), which can then change how it behaves; or as a process to kill:
-`python -m tests.inference.little_server PORT SECONDS`.
+`python -m tests.inference.little_server PORT MOST` answers MOST requests, and the others once it gets SIGUSR1.
 """
 
 import asyncio
 import json
+import math
+import signal
 import socket
 import sys
 import threading
@@ -33,11 +35,12 @@ def drawn(policy: str, prompt: list[int], seed: int, most: int) -> tuple[list[in
 class Little:
     """One server's state, which a test may change while it runs."""
 
-    def __init__(self, policy: str = "", seconds: float = 0.0) -> None:
+    def __init__(self, policy: str = "", most: float = math.inf) -> None:
         self.policy = policy
-        self.seconds = seconds
+        self.most = most
+        """Completions that are answered for now."""
         self.held = False
-        """Whether completions are not answered for now."""
+        """Whether none is."""
         self.models = {"base": 1000}
         self.key = ""
         self.health = 200
@@ -95,9 +98,11 @@ class Little:
             return said(400, "Unrecognized request argument supplied: return_token_ids")
         if body["model"] not in self.models:
             return said(404, f"The model `{body['model']}` does not exist.")
-        await asyncio.sleep(self.seconds)
+        number = len(self.asked)
         while self.held:
             await asyncio.sleep(0.01)
+        while number > self.most:
+            await asyncio.sleep(0.5)
         return ok(self.completion(body))
 
     def completion(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -158,8 +163,9 @@ def running(little: Little, port: int = 0) -> Iterator[Little]:
 
 
 def main() -> None:
-    port, seconds = sys.argv[1:]
-    little = Little(seconds=float(seconds))
+    port, most = sys.argv[1:]
+    little = Little(most=float(most))
+    signal.signal(signal.SIGUSR1, lambda *_: setattr(little, "most", math.inf))
     uvicorn.run(little, port=int(port), log_level="critical", lifespan="off", backlog=4096)
 
 

@@ -157,10 +157,10 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture
 def processes() -> Iterator[list[tuple[str, subprocess.Popen[bytes]]]]:
-    """Two little servers that answer after half a second, each in a process that can be killed."""
+    """Two little servers that answer 300 requests, each in a process that can be killed."""
     started = []
     for port in free_ports(2):
-        command = [sys.executable, "-m", "tests.inference.little_server", str(port), "0.5"]
+        command = [sys.executable, "-m", "tests.inference.little_server", str(port), "300"]
         started.append((f"http://127.0.0.1:{port}", subprocess.Popen(command, cwd=Path(__file__).parents[2])))
     for url, _ in started:
         for _ in range(300):
@@ -183,11 +183,13 @@ def test_a_kill_with_2000_requests_in_flight_loses_none(
 
     async def half_way() -> list[Completion]:
         asking = [asyncio.ensure_future(ask(engine, number)) for number in range(3000)]
-        while sum(one.done() for one in asking) < 500:
-            await asyncio.sleep(0.01)
+        while sum(one.done() for one in asking) < 600:
+            await asyncio.sleep(0.05)
         load = await engine.stepped()
-        assert load.running + load.waiting >= 2000
-        os.kill(processes[1][1].pid, signal.SIGKILL)
+        assert load.running + load.waiting == 2400
+        (_, survivor), (_, victim) = processes
+        os.kill(victim.pid, signal.SIGKILL)
+        os.kill(survivor.pid, signal.SIGUSR1)
         return await asyncio.gather(*asking)
 
     done = run(engine, half_way)
