@@ -388,7 +388,10 @@ NONSENSE = {
     "true tokens": (choice(token_ids=[True, 2]), "token ids that are none"),
     "fractions": (choice(token_ids=[7.0, 2]), "token ids that are none"),
     "tokens as text": (choice(token_ids="7 2"), "token ids that are none"),
-    "outside": (choice(token_ids=[VOCABULARY, STOP]), f"{VOCABULARY} is outside the vocabulary of {VOCABULARY}"),
+    "outside": (
+        choice(token_ids=[VOCABULARY, STOP]),
+        f"{VOCABULARY} is outside the vocabulary of {VOCABULARY}",
+    ),
     "negative": (choice(token_ids=[-1, STOP]), "-1 is outside the vocabulary"),
     "too many": (choice(token_ids=[7] * 9), "9 tokens where at most 8"),
     "another prompt": (choice(prompt_token_ids=[1, 2]), "another prompt"),
