@@ -108,6 +108,7 @@ def _explored(run: str, arm: str) -> dict[str, list[dict[str, Any]]]:
         for one in candidates
         for number in range(3)
     ]
+    episode["generated_tokens"] = sum(one["generated_tokens"] for one in rollouts)
     pairs = [row("pairs", **common, pair=f"{run}/p", step=f"{run}/0", step_index=0, margin=0.5)]
     return {"episodes": [episode], "candidates": candidates, "rollouts": rollouts, "pairs": pairs}
 

@@ -11,7 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask import Flask
 from moto.server import ThreadedMotoServer
+
+# vLLM looks at every name of every module when it starts, and flask's raise where there is no request: other tests of
+# the same process may start an engine.
+Flask("tests", root_path=".").test_request_context().push()
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 ENVIRONMENT = {
