@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo demo-seeds test lint bench lock clean help
+.PHONY: demo demo-seeds test test-servers lint bench lock clean help
 
 # The first Python that is new enough; `make PYTHON=/path/to/python` names another one.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -27,7 +27,10 @@ demo-seeds: $(INSTALLED) ## The same with three seeds (SEEDS="0 1 2"), one after
 
 test: $(INSTALLED) ## Fast tests first, then the slow ones with real models and whole chains
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not servers" -n 2 --dist loadfile
+
+test-servers: $(INSTALLED) ## Slow tests with vLLM servers, a Ray cluster, PostgreSQL and a bucket; not proved yet
+	$(BIN)/python -m pytest -m servers
 
 lint: $(INSTALLED) ## Style, format and types
 	$(BIN)/ruff check

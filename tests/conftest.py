@@ -22,6 +22,16 @@ PREFECT_HOME = tempfile.mkdtemp(prefix="rro-tests-prefect-")
 os.environ["PREFECT_HOME"] = PREFECT_HOME
 
 
+SERVERS = {"test_server.py", "test_bucket_pipeline.py", "test_cluster.py", "test_postgresql.py"}
+"""Files whose slow tests start servers and clusters; `make test-servers` runs them, for they are not proved yet."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in SERVERS and item.get_closest_marker("slow"):
+            item.add_marker("servers")
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(PREFECT_HOME, ignore_errors=True)
 
