@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["demo", "demo-seeds", "test", "lint", "bench", "lock", "clean", "help"]
+TARGETS = ["demo", "demo-seeds", "test", "test-servers", "lint", "bench", "lock", "clean", "help"]
 
 
 def make(*words: str) -> str:
