@@ -14,14 +14,16 @@ BASELINE = "sft"
 """The arm that explores nothing: the policy that every other one starts from."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "again": {"duplicates": "again"},
-    "reuse": {"reuse": True},
-    "early": {"early_stop": True},
-    "contrast": {"contrast": True},
-    "skip": {"leave": "maximum"},
-    "spread": {"leave": "agreed"},
+    "again": {"explore": {"duplicates": "again"}},
+    "reuse": {"explore": {"reuse": True}},
+    "early": {"explore": {"early_stop": True}},
+    "contrast": {"explore": {"contrast": True}},
+    "skip": {"explore": {"leave": "maximum"}},
+    "spread": {"explore": {"leave": "agreed"}},
+    "ties": {"pairs": {"ties": 1.0}},
 }
-"""What may follow a strategy after `+`: one option of `explore`. `again` is as published: every draw is scored."""
+"""What may follow a strategy after `+`: one option of the walk or the pairs. `again` is as published: every draw is
+scored."""
 
 PUBLISHED: dict[str, dict[str, Any]] = {"ipr": {"pairs": {"span": "suffix"}}}
 """What a strategy's own paper sets otherwise than RRO does."""
@@ -43,6 +45,7 @@ KNOBS: dict[str, dict[str, Any]] = {
     "rejected-all": {"pairs": {"rejected": "all"}},
     "only-rising": {"pairs": {"only_rising": True}},
     "any-chosen": {"pairs": {"only_valid": False}},
+    "ties": {"pairs": {"ties": 1.0}},
     "pair-span": {"pairs": {"span": "suffix"}},
     "no-nll": {"dpo": {"nll": 0.0}},
 }
@@ -99,7 +102,7 @@ def parse_arm(name: str) -> Arm:
     for option in match["options"].split("+")[1:]:
         if option not in OPTIONS:
             raise UserError(f"strategy {name!r}: no option {option!r}; known: {', '.join(OPTIONS)}")
-        changes["explore"] |= OPTIONS[option]
+        changes = merge(changes, OPTIONS[option])
     return Arm(name, merge(changes, PUBLISHED.get(strategy, {})))
 
 

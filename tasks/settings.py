@@ -269,6 +269,9 @@ class PairSettings(Group):
     """Keep only pairs whose chosen candidate rose."""
     only_valid: bool = False
     """Keep no pair whose chosen action the environment refused: such an action is better by chance alone."""
+    ties: float = Field(0.0, ge=0)
+    """At a step without a worse sibling, make a pair of two equal values above 0 whose rollouts differ by at least
+    this many actions on average: the sooner is chosen. 0 makes none."""
     span: Literal["action", "suffix"] = "action"
     """What a pair compares: one action, or the action and all that followed it in its first rollout."""
 

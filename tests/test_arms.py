@@ -37,6 +37,13 @@ def test_ipr_is_compared_as_published() -> None:
     assert parse_arm("ipr").changes["pairs"] == {"span": "suffix"}
 
 
+def test_an_option_of_the_pairs_may_follow_too() -> None:
+    assert parse_arm("rising+reuse+ties").changes == {
+        "explore": {"strategy": "rising", "reuse": True},
+        "pairs": {"ties": 1.0},
+    }
+
+
 def test_every_strategy_can_be_an_arm() -> None:
     assert [arm.name for arm in parse_arms(["sft", *STRATEGIES])] == ["sft", *STRATEGIES]
 

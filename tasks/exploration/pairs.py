@@ -3,13 +3,14 @@
 `siblings` is RRO's rule: at each step the chosen candidate (highest value) stands against a worse sibling; the
 pair is kept when the values differ by more than tau and the actions differ. Which sibling is a setting: the paper
 only says `(a+, a-)`, and lowest is the default (`docs/method.md`). The rules of the baselines stand in
-`strategies/`.
+`strategies/`. Where all siblings are worth the same, `pairs.ties` may prefer the shorter way; that is ours.
 """
 
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from rro.tasks.exploration.origin import Row
@@ -111,6 +112,7 @@ def siblings(explored: Explored, settings: PairSettings, seed: int) -> list[Pair
         )
         for step in explored.steps
         for chosen, rejected in pairs_of_step(step.drawn, settings, seed)
+        or tie_of_step(explored, step, settings)
     ]
 
 
@@ -140,6 +142,32 @@ def pairs_of_step(
     if settings.rejected == "random":
         return [(chosen, random.Random(seed_for(seed, chosen["step"])).choice(worse))]
     return [(chosen, worse[0])]
+
+
+def tie_of_step(
+    explored: Explored, step: Step, settings: PairSettings
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """(sooner, later) of two candidates that are worth the same, more than 0, where `pairs.ties` asks for it.
+
+    How soon is the mean number of actions in a candidate's rollouts. Failing sooner is no better, hence above 0.
+    """
+    best = max((c["value"] for c in step.drawn if c["value"] is not None), default=0.0)
+    equal = {
+        c["canonical"]: c
+        for c in reversed(step.drawn)
+        if c["duplicate_of"] is None and c["value"] is not None and best - c["value"] <= settings.tau
+    }
+    if not settings.ties or best <= 0 or len(equal) < 2:
+        return []
+    ways = {id(c): _actions_to_come(explored, c) for c in equal.values()}
+    sooner, *_, later = sorted(equal.values(), key=lambda c: (ways[id(c)], c["candidate_index"]))
+    wanted = (sooner["rose"] or not settings.only_rising) and (sooner["valid"] or not settings.only_valid)
+    return [(sooner, later)] if wanted and ways[id(later)] - ways[id(sooner)] >= settings.ties else []
+
+
+def _actions_to_come(explored: Explored, candidate: Mapping[str, Any]) -> float:
+    played = finished_rollouts(explored, candidate)
+    return fmean(len(rollout["actions"]) for rollout in played) if played else 0.0
 
 
 def turns_of(rollout: Mapping[str, Any], start: int = 0) -> list[dict[str, str]]:
