@@ -38,7 +38,7 @@ lint: $(INSTALLED) ## Style, format and types
 	$(BIN)/mypy flows tasks
 
 bench: $(INSTALLED) ## Measure: every script in tests/benchmarks
-	for script in tests/benchmarks/*.py; do $(BIN)/python $$script || exit; done
+	for script in tests/benchmarks/*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$script .py) || exit; done
 
 lock: ## Resolve requirements/cpu.lock from pyproject.toml (LOCK_FLAGS=--upgrade for newer versions)
 	$(PYTHON) requirements/make_venv.py build/lock

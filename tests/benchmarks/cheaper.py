@@ -1,14 +1,12 @@
 """What each cheaper way of exploring saves, and whether it decides the same: one policy, the same tasks, one engine.
 
-    python tests/benchmarks/cheaper.py --policy FOLDER [--profile quickstart] [--tasks 100] [--arms A,B,...]
+    python -m tests.benchmarks.cheaper --policy FOLDER [--profile quickstart] [--tasks 100] [--arms A,B,...]
 
 Prints a row an arm: candidates, paid rollouts, generated tokens and their ratio to the first arm, pairs, and the share
 of tasks on which rising, choices and pairs are those of the arm named after `=`. Tokens come from the engine.
 """
 
-import argparse
 import asyncio
-import sys
 import time
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from rro.tasks.exploration.rows import total_usage, walk_rows  # noqa: E402
 from rro.tasks.exploration.strategies import make_strategy  # noqa: E402
 from rro.tasks.exploration.walk import Walk, Walker  # noqa: E402
 from rro.tasks.settings import Settings, load_settings  # noqa: E402
+from tests.benchmarks.policies import parser_of, policy_of  # noqa: E402
 
 ARMS = (
     "fixed-5+again,fixed-5,fixed-5+early=fixed-5,fixed-5+reuse/,fixed-5+reuse=fixed-5+reuse/,"
@@ -62,22 +61,11 @@ def rows_of(walk: Walk, settings: Settings) -> Rows:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--policy", type=Path)
-    parser.add_argument("--profile", default="quickstart")
+    parser = parser_of(__doc__)
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--arms", default=ARMS)
     given = parser.parse_args()
-    if given.policy is None:
-        found = sorted(Path("data/warehouse/policies").glob("sft-*/config.json"))
-        if not found:
-            print(
-                "cheaper: no SFT policy in data/warehouse; run `make demo` first, or name one with --policy"
-            )
-            sys.exit(0)
-        given.policy = found[-1].parent
+    folder = policy_of(given)
     shared = load_settings(given.profile)
     seen: dict[str, list[object]] = {}
     first = 0
@@ -86,7 +74,7 @@ async def main() -> None:
     for word in given.arms.split(","):
         name, _, same_as = word.partition("=")
         settings = parse_arm(name.removesuffix("/")).settings(shared, shared.seed)
-        walks, seconds = await explored(settings, given.policy, given.tasks, name.endswith("/"))
+        walks, seconds = await explored(settings, folder, given.tasks, name.endswith("/"))
         rows = [rows_of(walk, settings) for walk in walks]
         tokens = sum(total_usage(walk).generated_tokens for walk in walks)
         first = first or tokens

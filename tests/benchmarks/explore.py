@@ -1,6 +1,6 @@
 """Exploration against what its engine could do at best, and against the way it was done before: ratios of one run.
 
-    python tests/benchmarks/explore.py [--policy FOLDER] [--profile quickstart] [--tasks 100] [--processes 1,8]
+    python -m tests.benchmarks.explore [--policy FOLDER] [--profile quickstart] [--tasks 100] [--processes 1,8]
 
 On one SFT policy, the first fresh tasks and one engine:
 
@@ -14,10 +14,8 @@ On one SFT policy, the first fresh tasks and one engine:
 Engines that already run, empty prefix caches, the best of `--rounds`. Prints ratios and writes them to `--out`.
 """
 
-import argparse
 import asyncio
 import contextlib
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -48,6 +46,7 @@ from rro.tasks.inference.vllm_engine import VllmEngine  # noqa: E402
 from rro.tasks.settings import Settings, load_settings, merge, parse_settings  # noqa: E402
 from rro.tasks.storage.tables import TABLES, table  # noqa: E402
 from rro.tasks.storage.warehouse import Warehouse  # noqa: E402
+from tests.benchmarks.policies import parser_of, policy_of  # noqa: E402
 
 RUN = "benchmark"
 
@@ -350,25 +349,16 @@ async def measure(bench: Bench, processes: list[int], rounds: int) -> list[dict[
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--policy", type=Path)
-    parser.add_argument("--profile", default="quickstart")
+    parser = parser_of(__doc__)
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--processes", default="1,8")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("build/explore.parquet"))
     given = parser.parse_args()
-    if given.policy is None:
-        found = sorted(Path("data/warehouse/policies").glob("sft-*/config.json"))
-        if not found:
-            print("explore: no SFT policy in data/warehouse; run `make demo` first, or name one by --policy")
-            sys.exit(0)
-        given.policy = found[-1].parent
+    folder = policy_of(given)
     settings = load_settings(given.profile, {"explore": {"tasks": given.tasks}})
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(settings, given.policy, Path(folder))
+    with tempfile.TemporaryDirectory() as warehouse:
+        bench = Bench(settings, folder, Path(warehouse))
         rows = await measure(bench, [int(word) for word in given.processes.split(",")], given.rounds)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows), given.out)

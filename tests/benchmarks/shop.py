@@ -1,6 +1,6 @@
 """How fast and how large the shop is: as shipped, with the real 1,000 products, and with 100,000 made-up ones.
 
-    python tests/benchmarks/shop.py [products]
+    python -m tests.benchmarks.shop [products]
 
 Each part runs in a process of its own and tells its peak memory; times are processor seconds. The figures are
 this machine's, so compare them only with others of the same run. An oracle plays each goal once: it searches

@@ -1,6 +1,6 @@
 """How fast InterCode-SQL is on SQLite: start-up, steps a second with reward, one question to the worker, a copy.
 
-    python tests/benchmarks/sql.py [DIR]
+    python -m tests.benchmarks.sql [DIR]
 
 DIR is a folder made by `rro data import intercode-sql`; without one, the databases that ship. An episode is the
 flawless one: SHOW TABLES, DESC of each table of the gold query, that query, submit. Its steps are counted twice:
