@@ -259,8 +259,7 @@ class RemoteStore:
 def _checked_path(protocol: str, path: str) -> str:
     """Bucket and prefix of a URL. `UserError` on one without a bucket or with a password."""
     base = path.strip("/")
-    place, _, _ = base.partition("/")
-    if ":" in place.partition("@")[0] and "@" in place:
+    if ":" in base.rpartition("@")[0]:  # Not only before the first "/": secret keys of S3 may hold one.
         raise UserError(
             f"warehouse {protocol}://...@...: a password in the URL would be kept with the run; {CREDENTIALS}"
         )

@@ -298,10 +298,18 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
         Warehouse("s3://bucket/x")
 
 
-def test_a_password_in_an_url_is_neither_taken_nor_repeated() -> None:
+@pytest.mark.parametrize(
+    "url", ["ftp://me:hunter2@host/x", "s3://AKIA:first/hunter2@bucket/x", "s3://a:b//hunter2@c"]
+)
+def test_a_password_in_an_url_is_neither_taken_nor_repeated(url: str) -> None:
     with pytest.raises(UserError, match="a password in the URL would be kept") as caught:
-        Warehouse("ftp://me:hunter2@host/x")
+        Warehouse(url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["bucket/me@home", "bucket/me@home:1", "bucket/9:30"])
+def test_signs_that_make_no_password_are_taken(path: str) -> None:
+    assert remote_module.RemoteStore("memory", path).url.endswith(path)
 
 
 NOWHERE = "http://127.0.0.1:9"
