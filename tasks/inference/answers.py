@@ -58,7 +58,8 @@ def completion(body: Any, prompt: Sequence[int], sampling: Sampling, vocabulary:
     if isinstance(read, list) and read != list(prompt):
         raise GenerationFailed("the server answered another prompt than it was given")
     usage = _dict(body.get("usage"))
-    generated = _count(usage.get("completion_tokens"), generated)
+    if choice.get("token_ids") is None:  # Tokens that are there count for themselves.
+        generated = _count(usage.get("completion_tokens"), generated)
     if reason == "length" and generated < sampling.max_tokens:
         # vLLM shortens max_tokens to what its context leaves, and does not say so.
         raise ContextFull(f"the server ended the answer after {generated} of {sampling.max_tokens} tokens")

@@ -483,6 +483,14 @@ def test_where_the_server_counts_nothing_the_client_does(little: Little, usage: 
     assert {one.cached_tokens for one in without} == {0}
 
 
+@pytest.mark.parametrize("counted", [0, 3, 10**6])
+def test_tokens_that_are_returned_count_for_themselves(little: Little, counted: int) -> None:
+    expected = answers(engine_on(little), 20)
+    usage = {"prompt_tokens": 3, "completion_tokens": counted, "prompt_tokens_details": {"cached_tokens": 3}}
+    little.next = [lambda body: ok({**little.completion(body), "usage": usage})] * 20
+    assert answers(engine_on(little), 20) == expected
+
+
 def test_text_is_tokenised_where_a_server_returns_no_token_ids(little: Little) -> None:
     little.token_ids = False
     assert answers(engine_on(little), 30) == answers(engine_on(little), 30)
