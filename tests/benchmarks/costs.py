@@ -10,7 +10,7 @@ WALK_S = 0.22e-3
 HTTP_S = 5.0e-3
 """Python of one request of 1,153 tokens to an endpoint."""
 HAND_OVER_S = 1.3e-3
-"""Python of one request to vLLM in the same process: 2.6 s for 1,985 requests (docs/log.md, 2026-11-22, profiled)."""
+"""Python of one request to vLLM in the same process: 2.6 s for 20 tasks of 99 (docs/log.md, 2026-11-22, profiled)."""
 ROW_S = 75e-6
 """Python of one row: made, looked through for pairs, written."""
 BYTES = {"episodes": 359, "steps": 199, "candidates": 147, "rollouts": 345, "pairs": 557}
