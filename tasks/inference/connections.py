@@ -28,6 +28,8 @@ KEEP_ALIVE_SECONDS = 2.0
 """uvicorn, and so vLLM, hangs up after 5 idle seconds; a request sent at that moment would be lost."""
 ANSWER_BYTES = 16 * 2**20
 """Longest answer that is read: far more than a model can say, far less than memory."""
+UNIX = "unix:"
+"""Begins the address of a socket on this machine."""
 BACK_OFF_SECONDS = 1.0
 """Wait after HTTP 429 where the server names no time."""
 LONGEST_BACK_OFF = 120.0
@@ -81,7 +83,10 @@ class Reply:
 
 
 class Connections:
-    """Connections to one URL, for as many requests at once as there are `places`."""
+    """Connections to one URL, for as many requests at once as there are `places`.
+
+    The URL may be `unix:` and the path of a socket: a server of our own listens on one (`server.py`).
+    """
 
     def __init__(self, url: str, key: str, places: int) -> None:
         self._url = url
@@ -114,17 +119,24 @@ class Connections:
         finally:
             self._free.append(lane)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close them all."""
         for lane in self._lanes:
             await lane.aclose()
 
     def _client(self) -> httpx.AsyncClient:
         secret = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        headers = {"Accept-Encoding": "identity", **secret}
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_SECONDS)
+        if self._url.startswith(UNIX):
+            socket = httpx.AsyncHTTPTransport(uds=self._url.removeprefix(UNIX), limits=limits)
+            return httpx.AsyncClient(
+                base_url="http://server", headers=headers, transport=socket, trust_env=False
+            )
         return httpx.AsyncClient(
             base_url=self._url,
-            headers={"Accept-Encoding": "identity", **secret},
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_SECONDS),
+            headers=headers,
+            limits=limits,
             verify=_certificates() if self._url.startswith("https:") else False,
             trust_env=httpx.URL(self._url).host not in ("127.0.0.1", "localhost", "::1"),
         )

@@ -74,7 +74,7 @@ class Endpoint:
 
     async def close(self) -> None:
         """Give back the connections."""
-        await self._connections.close()
+        await self._connections.aclose()
 
     async def _choose_model(self) -> None:
         answer = await self._look("/v1/models")

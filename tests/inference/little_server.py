@@ -50,11 +50,7 @@ class Little:
         """Answers to the next completions, before it goes on as usual."""
         self.asked: list[dict[str, Any]] = []
         self.loads: list[str] = []
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        self.url = ""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -142,14 +138,17 @@ def said(status: int, message: str, **headers: str) -> Answer:
 
 
 @contextmanager
-def running(little: Little, port: int = 0) -> Iterator[Little]:
-    """Serve in a thread while the block runs; on the way out it drops who still waits."""
-    with socket.socket() as listening:
+def running(little: Little, port: int = 0, path: str = "", **options: Any) -> Iterator[Little]:
+    """Serve in a thread while the block runs, on a port or a Unix socket; at its end it drops who still waits.
+
+    `options` are uvicorn's.
+    """
+    with socket.socket(socket.AF_UNIX if path else socket.AF_INET) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", port))
-        listening.listen(4096)
-        little.port = listening.getsockname()[1]
-        config = uvicorn.Config(little, log_level="critical", lifespan="off", timeout_graceful_shutdown=0)
+        listening.bind(path or ("127.0.0.1", port))
+        little.url = f"unix:{path}" if path else f"http://127.0.0.1:{listening.getsockname()[1]}"
+        options = {"backlog": 4096, "log_level": "critical", "lifespan": "off", **options}
+        config = uvicorn.Config(little, timeout_graceful_shutdown=0, **options)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

@@ -37,7 +37,9 @@ time.sleep(600)
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A starter of a kept server that has children, one of which ignores SIGTERM; and the keeper's process id."""
-    words = ["-m", "rro.tasks.inference.keeper", sys.executable, "-c", SERVER, str(tmp_path / "told")]
+    (tmp_path / "folder").mkdir()
+    kept = [sys.executable, "-c", SERVER, str(tmp_path / "told")]
+    words = ["-m", "rro.tasks.inference.keeper", str(tmp_path / "folder"), *kept]
     command = [sys.executable, "-c", STARTER, sys.executable, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
@@ -56,13 +58,17 @@ def test_a_killed_starter_leaves_nothing_and_its_server_finishes(
     starter.kill()
     until_gone(keeper)
     assert (tmp_path / "told").read_text() == "finished"
+    assert not (tmp_path / "folder").exists()
 
 
-def test_a_killed_server_leaves_nothing(started: tuple[subprocess.Popen[str], int]) -> None:
+def test_a_killed_server_leaves_nothing_but_its_folder_to_read(
+    started: tuple[subprocess.Popen[str], int], tmp_path: Path
+) -> None:
     _, keeper = started
     (server,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
     os.kill(int(server), signal.SIGKILL)
     until_gone(keeper)
+    assert (tmp_path / "folder").exists()
 
 
 def test_a_server_is_kept_while_its_starter_lives(started: tuple[subprocess.Popen[str], int]) -> None:

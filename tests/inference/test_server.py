@@ -28,16 +28,18 @@ from rro.tasks.inference.engine import Completion, Engine, EngineUnavailable, Sa
 from rro.tasks.inference.openai_engine import EndpointEngine, vocabulary_of
 from rro.tasks.inference.server import Server, ServerEngine
 from rro.tasks.inference.vllm_engine import VllmEngine
-from rro.tasks.settings import EngineSettings, ExploreSettings, PairSettings
+from rro.tasks.settings import ExploreSettings, PairSettings
 from tests.exploration.tabular import Tabular
 from tests.inference.conftest import SMALL
 from tests.inference.processes import group, until_gone
 from tests.inference.test_vllm_engine import STOP, generated_by_transformers, prompt_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 Result = TypeVar("Result")
 PROMPTS = [prompt_of(number, 10 + 6 * number) for number in range(24)]
+STOPS = (STOP, *range(5, 40))
+"""So many that about every other answer of these policies ends at one."""
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +72,16 @@ def started(policy: Path) -> Iterator[Server]:
 
 
 def client(servers: Sequence[Server], policy: Path, chat: ChatFormat, **changes: Any) -> EndpointEngine:
-    """The endpoint engine on servers, which share a key."""
-    urls = [server.url for server in servers]
-    settings = EngineSettings(
-        **{**SMALL.model_dump(), "kind": "endpoints", "urls": urls, "patience": 30.0, **changes}
-    )
-    return EndpointEngine(urls, settings, vocabulary_of(policy, chat), os.environ["VLLM_API_KEY"])
+    """The endpoint engine on servers of our own, as `ServerEngine` has it on one."""
+    settings = SMALL.model_copy(update={"patience": 30.0, **changes})
+    return EndpointEngine([server.url for server in servers], settings, vocabulary_of(policy, chat))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_key() -> Iterator[None]:
-    """Servers of this file take one key, as a fleet does."""
+def key_of_another_server() -> Iterator[None]:
+    """A key in the user's environment, which servers of our own must not ask for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VLLM_API_KEY", "the fleet's key")
-        patch.setattr("rro.tasks.inference.server.secrets.token_urlsafe", lambda length: "the fleet's key")
+        patch.setenv("VLLM_API_KEY", "another server's key")
         yield
 
 
@@ -97,7 +95,7 @@ def run(engine: Engine, policy: Path, work: Callable[[], Awaitable[Result]]) -> 
 
 async def drawn(engine: Engine, temperature: float = 1.0) -> list[Completion]:
     asking = (
-        engine.generate(prompt, Sampling(temperature, seed, 12, (STOP,)), f"session {seed}")
+        engine.generate(prompt, Sampling(temperature, seed, 12, STOPS), f"session {seed}")
         for seed, prompt in enumerate(PROMPTS)
     )
     return await asyncio.gather(*asking)
@@ -107,6 +105,40 @@ def said(completions: Sequence[Completion]) -> list[tuple[tuple[int, ...], str, 
     return [
         (one.token_ids, one.finish_reason, one.generated_tokens, one.prompt_tokens) for one in completions
     ]
+
+
+REACH = """
+import http.client, os, socket, sys
+path, user = sys.argv[1:]
+os.setuid(int(user))
+connection = http.client.HTTPConnection("server")
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect(path)
+connection.request("GET", "/server_info")
+print(connection.getresponse().status)
+"""
+
+
+def reached(server: Server, user: int) -> str:
+    """What a user who asks for the development API is told."""
+    words = [sys.executable, "-c", REACH, server.url.removeprefix("unix:"), str(user)]
+    ended = subprocess.run(words, capture_output=True, text=True)
+    return ended.stdout or ended.stderr
+
+
+def ports(pid: int) -> list[int]:
+    """TCP ports that a process listens on."""
+    links = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table]
+    return [int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in links]
+
+
+def api_of(server: Server) -> int:
+    """The process that answers HTTP."""
+    keeper = server._keeper.pid
+    (child,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    return int(child)
 
 
 def processes_of(server: Server) -> list[str]:
@@ -122,7 +154,15 @@ def test_a_server_answers_as_the_engine_in_this_process_does(
         here = asyncio.run(drawn(engine, temperature))
         there = run(fleet, policies[0], lambda: drawn(fleet, temperature))  # noqa: B023
         assert said(there) == said(here)
-    assert {one.finish_reason for one in here} == {"stop", "length"}
+        assert {one.finish_reason for one in here} == {"stop", "length"}
+
+
+def test_a_server_is_reached_by_its_user_alone(first: Server) -> None:
+    """The development API asks for no key, so whoever reached it could change the weights."""
+    assert ports(api_of(first)) == []
+    assert reached(first, os.geteuid()) == "200\n"
+    if os.geteuid() == 0:
+        assert "PermissionError" in reached(first, 65534)
 
 
 def test_a_repeated_prompt_is_counted_as_cached(
@@ -255,9 +295,8 @@ import asyncio, sys
 from pathlib import Path
 from rro.tasks.inference.server import Server
 from tests.inference.conftest import SMALL
-from tests.inference.processes import group, until_gone
 server = Server(Path(sys.argv[1]), SMALL)
-print(server._keeper.pid, flush=True)
+print(server._keeper.pid, server._folder.name, flush=True)
 asyncio.run(server.up())
 print("up", flush=True)
 asyncio.run(asyncio.sleep(600))
@@ -272,11 +311,14 @@ def test_a_killed_parent_leaves_no_orphan(policies: tuple[Path, Path]) -> None:
         cwd=Path(__file__).parents[2],
     ) as parent:
         assert parent.stdout is not None
-        keeper = int(parent.stdout.readline())
+        pid, folder = parent.stdout.readline().split()
+        keeper = int(pid)
         assert parent.stdout.readline() == "up\n"
         assert len(group(keeper)) >= 3
+        assert Path(folder, "socket").exists()
         parent.send_signal(signal.SIGKILL)
     until_gone(keeper)
+    assert not Path(folder).exists()
 
 
 def test_a_killed_server_is_told_with_its_last_words_and_leaves_no_orphan(
@@ -287,8 +329,7 @@ def test_a_killed_server_is_told_with_its_last_words_and_leaves_no_orphan(
 
     async def until_killed() -> None:
         await engine.generate(PROMPTS[0], Sampling(1.0, 0, 4))
-        (server,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
-        os.kill(int(server), signal.SIGKILL)
+        os.kill(api_of(engine._server), signal.SIGKILL)
         await asyncio.to_thread(until_gone, keeper)
         await engine.generate(PROMPTS[0], Sampling(1.0, 1, 4))
 
