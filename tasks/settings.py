@@ -77,14 +77,14 @@ class EngineSettings(Group):
     timeout: float = Field(600.0, gt=0)
     """Seconds to wait for an endpoint's answer; a longer silence is a failure."""
     patience: float = Field(300.0, gt=0)
-    """Seconds to wait while no endpoint lives."""
+    """Seconds to wait while no endpoint answers a request."""
     dtype: Literal["float32", "bfloat16", "auto"] = "auto"
     max_model_len: int = Field(2048, ge=64)
     """Longest prompt and completion together, in tokens."""
     max_num_seqs: int = Field(256, ge=1)
     """Sequences the engine, or each endpoint, decodes together."""
-    kv_cache_gib: float = Field(1.0, gt=0)
-    """Memory for cached keys and values."""
+    kv_cache_gib: float = Field(0.0, ge=0)
+    """Memory for cached keys and values; 0 takes 1 GiB on a CPU, and on a GPU what vLLM finds free."""
     block_size: int = Field(32, ge=8)
     """Tokens in a block of the prefix cache; only whole blocks are shared."""
     threads: int = Field(0, ge=0)

@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rro.tasks.errors import UserError
@@ -35,10 +36,21 @@ MOVES = 10
 """How often a request may lose its endpoint: one that brings servers down must not go round for ever."""
 IDLE_SECONDS = 0.05
 """Wait between two looks at the load."""
+PAUSE_SECONDS = 1.0
+"""Wait between two looks at whether anything is answered again."""
 
 _served: dict[tuple[str, ...], Path] = {}
 """The policy that endpoints without `engine.swap` were taken to serve, for as long as this process lasts: engines are
 closed for a training, and the policy it makes is not the one they serve."""
+
+
+class Spent(GenerationFailed):
+    """A request's tries are used up."""
+
+    def __init__(self, reason: str, since: float = 0.0) -> None:
+        super().__init__(reason)
+        self.since = since
+        """When the first one failed."""
 
 
 class EndpointEngine:
@@ -54,6 +66,12 @@ class EndpointEngine:
         self._policy = Path()
         self._fleet: Fleet | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._answered: dict[str, float] = {}
+        """When each endpoint last gave a completion: one can seem healthy and give none."""
+        self._asked = 0.0
+        """When the newest request that was answered had been asked."""
+        self._stranded = 0
+        """Requests that wait until any is answered."""
 
     async def generate(self, prompt: Sequence[int], sampling: Sampling, session: str = "") -> Completion:
         """Draw one completion, from the session's endpoint if it lives."""
@@ -62,44 +80,26 @@ class EndpointEngine:
             raise ContextFull(f"{len(prompt)} prompt tokens leave {room} of engine.max_model_len")
         fleet = await self._opened()
         session = session or str(sampling.seed)
-        failures: list[str] = []
-        moves: dict[Endpoint, str] = {}
-        moved, busy_since = 0, 0.0
-        while len(failures) < self._settings.attempts and moved < MOVES:
-            endpoint = await fleet.choose(session, moves)
+        since = 0.0
+        while True:
             try:
-                return await self._ask(endpoint, prompt, sampling)
-            except Busy as error:
-                busy_since = busy_since or time.monotonic()
-                self._check_patience(endpoint, busy_since, error)
-            except Down as error:
-                fleet.fault(endpoint, error)
-                moved, moves[endpoint] = moved + 1, str(error)
-            except (ContextFull, Refused):
-                raise
-            except GenerationFailed as error:
-                failures.append(f"{endpoint.url}: {error}")
-                log.warning(
-                    "generation failed (try %d of %d): %s",
-                    len(failures),
-                    self._settings.attempts,
-                    failures[-1],
-                )
-        if moved == MOVES:
-            reasons = "; ".join(f"{endpoint.url}: {reason}" for endpoint, reason in moves.items())
-            raise GenerationFailed(f"lost its endpoint {MOVES} times: {reasons}")
-        raise GenerationFailed(
-            f"no usable answer in {self._settings.attempts} tries (engine.attempts); the last: {failures[-1]}"
-        )
+                return await self._try(fleet, session, prompt, sampling)
+            except Spent as spent:
+                # Is it this request, or would any fail now? Only the first is the request's own failure.
+                since = since or spent.since
+                probe = prompt[:1], replace(sampling, max_tokens=1)
+                if await self._answers(fleet, session, *probe, since):
+                    raise
+                await self._outlast(fleet, session, *probe, spent)
 
     async def stepped(self) -> Load:
         """The load a moment later."""
         await asyncio.sleep(IDLE_SECONDS)
-        endpoints = self._fleet.live if self._fleet is not None else []
+        endpoints = self._fleet.live if self._fleet is not None and not self._stranded else []
         each = self._settings.max_num_seqs
         running = sum(min(endpoint.asked, each) for endpoint in endpoints)
         asked = sum(endpoint.asked for endpoint in endpoints)
-        return Load(running=running, waiting=asked - running, room=each * max(1, len(endpoints)))
+        return Load(running=running, waiting=asked - running, room=each * len(endpoints))
 
     async def load(self, policy: Path) -> None:
         """Let every endpoint take the policy's weights. `UserError` where they serve another and cannot."""
@@ -131,15 +131,85 @@ class EndpointEngine:
         await asyncio.shield(self._loading)
         return self._fleet
 
+    async def _try(self, fleet: Fleet, session: str, prompt: Sequence[int], sampling: Sampling) -> Completion:
+        """Ask until there is an answer, elsewhere after a failure. Raises `Spent` after too many."""
+        failures: list[str] = []
+        moves: dict[Endpoint, str] = {}
+        moved, busy_since, since = 0, 0.0, 0.0
+        while len(failures) < self._settings.attempts and moved < MOVES:
+            endpoint = await fleet.choose(session, moves)
+            try:
+                return await self._ask(endpoint, prompt, sampling)
+            except Busy as error:
+                busy_since = busy_since or time.monotonic()
+                answered = self._answered.get(endpoint.url, 0.0)
+                self._check_patience(endpoint, max(busy_since, answered), error)
+            except Down as error:
+                since = since or time.monotonic()
+                fleet.fault(endpoint, error)
+                moved, moves[endpoint] = moved + 1, str(error)
+            except (ContextFull, Refused):
+                raise
+            except GenerationFailed as error:
+                since = since or time.monotonic()
+                moves[endpoint] = str(error)
+                failures.append(f"{endpoint.url}: {error}")
+                log.warning(
+                    "generation failed (try %d of %d): %s",
+                    len(failures),
+                    self._settings.attempts,
+                    failures[-1],
+                )
+        if moved == MOVES:
+            reasons = "; ".join(f"{endpoint.url}: {reason}" for endpoint, reason in moves.items())
+            raise Spent(f"lost its endpoint {MOVES} times: {reasons}", since)
+        raise Spent(
+            f"no usable answer in {self._settings.attempts} tries (engine.attempts); the last: {failures[-1]}",
+            since,
+        )
+
+    async def _answers(
+        self, fleet: Fleet, session: str, prompt: Sequence[int], sampling: Sampling, since: float
+    ) -> bool:
+        """Whether a request asked since then was answered, or this one is: there may be no other."""
+        if self._asked <= since:
+            endpoint = await fleet.choose(session)
+            try:
+                await self._ask(endpoint, prompt, sampling)
+            except Down as error:
+                fleet.fault(endpoint, error)
+            except (Busy, GenerationFailed):
+                pass
+        return self._asked > since
+
+    async def _outlast(
+        self, fleet: Fleet, session: str, prompt: Sequence[int], sampling: Sampling, spent: Spent
+    ) -> None:
+        """Wait until a request is answered again. Raises `EngineUnavailable` when patience ends."""
+        self._stranded += 1
+        try:
+            while time.monotonic() - spent.since < self._settings.patience:
+                await asyncio.sleep(PAUSE_SECONDS)
+                if await self._answers(fleet, session, prompt, sampling, spent.since):
+                    return
+        finally:
+            self._stranded -= 1
+        raise EngineUnavailable(
+            f"engine.urls: endpoints live, but none has answered a request for {self._settings.patience:g} s "
+            f"(engine.patience): {spent}\n"
+            "Mend them, or name others; then the same command goes on with what is finished"
+        )
+
     def _check_patience(self, endpoint: Endpoint, since: float, error: Busy) -> None:
         if time.monotonic() - since > self._settings.patience:
             raise EngineUnavailable(
-                f"{endpoint.url} has answered HTTP 429 (too many requests) for {self._settings.patience:g} s "
-                "(engine.patience); lower engine.max_num_seqs, or ask its owner for a higher limit"
+                f"{endpoint.url} has answered nothing but HTTP 429 (too many requests) for "
+                f"{self._settings.patience:g} s (engine.patience); lower engine.max_num_seqs, or ask its "
+                "owner for a higher limit"
             ) from error
 
     async def _ask(self, endpoint: Endpoint, prompt: Sequence[int], sampling: Sampling) -> Completion:
-        plain = endpoint.plain
+        plain, begun = endpoint.plain, time.monotonic()
         body = request(endpoint.model, prompt, sampling, self._vocabulary, plain)
         try:
             answer = await endpoint.complete(body)
@@ -151,7 +221,10 @@ class EndpointEngine:
             log.warning("endpoint %s takes OpenAI's own settings only: %s", endpoint.url, error)
             endpoint.plain = True
             return await self._ask(endpoint, prompt, sampling)
-        return completion(answer, prompt, sampling, self._vocabulary)
+        read = completion(answer, prompt, sampling, self._vocabulary)
+        self._answered[endpoint.url] = time.monotonic()
+        self._asked = max(self._asked, begun)
+        return read
 
 
 def vocabulary_of(policy: Path, chat: ChatFormat) -> Vocabulary:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from rro.tasks.errors import UserError
-from rro.tasks.inference import connections, fleet
+from rro.tasks.inference import connections, fleet, openai_engine
 from rro.tasks.inference.answers import Vocabulary
 from rro.tasks.inference.engine import (
     Completion,
@@ -24,6 +24,7 @@ from rro.tasks.inference.engine import (
     Engine,
     EngineUnavailable,
     GenerationFailed,
+    Load,
     Sampling,
 )
 from rro.tasks.inference.openai_engine import EndpointEngine
@@ -283,12 +284,91 @@ def test_an_endpoint_that_hangs_is_left_for_another(little: Little, other: Littl
     assert [one.token_ids for one in done] == [foretold(number) for number in range(30)]
 
 
-def test_a_request_that_every_endpoint_drops_does_not_go_round_for_ever(
-    little: Little, other: Little
-) -> None:
-    little.next = other.next = [broken(500)] * 100
+class Poisoned(Little):
+    """Drops one request, and no other."""
+
+    async def complete(self, body: dict[str, Any]) -> Answer:
+        return broken(500) if body["prompt"] == prompt_of(0) else await super().complete(body)
+
+
+@pytest.mark.parametrize("count", [1, 30], ids=["alone", "among others"])
+def test_a_request_that_every_endpoint_drops_does_not_go_round_for_ever(count: int) -> None:
+    async def together() -> list[Completion | BaseException]:
+        asking = (ask(engine, number) for number in range(count))
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    with running(Poisoned()) as one, running(Poisoned()) as two:
+        engine = engine_on(one, two, patience=30.0)
+        dropped, *others = run(engine, together)
     with pytest.raises(GenerationFailed, match=r"lost its endpoint 10 times: http.*HTTP 500"):
-        answers(engine_on(little, other, patience=30.0), 1)
+        raise dropped if isinstance(dropped, BaseException) else AssertionError(dropped)
+    assert [one.token_ids for one in others if isinstance(one, Completion)] == [
+        foretold(number) for number in range(1, count)
+    ]
+
+
+PAGE: Answer = (200, {}, b"<html>Back soon</html>")
+OUTAGES = pytest.mark.parametrize("answer", [broken(503), PAGE], ids=["HTTP 503", "a page"])
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(openai_engine, "PAUSE_SECONDS", 0.05)
+
+
+@OUTAGES
+@pytest.mark.usefixtures("quick")
+def test_an_outage_behind_a_healthy_address_is_outlasted(little: Little, answer: Answer) -> None:
+    engine = engine_on(little)
+
+    async def through_it() -> list[Completion]:
+        await ask(engine, 10)
+        little.next = [answer] * 10**5
+        asking = [asyncio.ensure_future(ask(engine, number)) for number in range(10)]
+        while len(little.asked) < 150:  # More than ten requests' tries.
+            await asyncio.sleep(0.05)
+            assert not any(one.done() for one in asking)
+        assert (await engine.stepped()).full
+        little.next = []
+        return await asyncio.gather(*asking)
+
+    assert [one.token_ids for one in run(engine, through_it)] == [foretold(number) for number in range(10)]
+
+
+@OUTAGES
+@pytest.mark.usefixtures("quick")
+def test_an_outage_behind_a_healthy_address_that_does_not_end_is_told(little: Little, answer: Answer) -> None:
+    little.next = [answer] * 10**5
+    with pytest.raises(
+        EngineUnavailable, match=r"none has answered a request for 3 s \(engine\.patience\): "
+    ):
+        answers(engine_on(little, patience=3.0), 5)
+
+
+def test_another_endpoint_is_asked_after_nonsense(little: Little, other: Little) -> None:
+    little.next = [PAGE] * 10**5
+    done = answers(engine_on(little, other, attempts=2), 30)
+    assert [one.token_ids for one in done] == [foretold(number) for number in range(30)]
+
+
+def test_with_no_endpoint_alive_there_is_no_room() -> None:
+    with running(Little()) as little:
+        engine = engine_on(little)
+
+        async def without() -> Load:
+            little.next = [said(404, "gone")]
+            little.health = 503
+            asking = asyncio.ensure_future(ask(engine, 1))
+            while not little.asked:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            load = await engine.stepped()
+            asking.cancel()
+            return load
+
+        load = run(engine, without)
+    assert (load.running, load.room, load.full) == (0, 0, True)
 
 
 def test_a_wrong_key_is_told_without_the_key(little: Little) -> None:
@@ -411,7 +491,9 @@ def test_nonsense_is_tried_again_and_then_a_failure(little: Little, case: str) -
     with pytest.raises(GenerationFailed, match=r"no usable answer in 3 tries \(engine\.attempts\)") as caught:
         answers(engine_on(little), 1)
     assert message in str(caught.value)
-    assert [body["seed"] for body in little.asked] == [0, 0, 0]
+    # The last one is for a single token: it tells whether anything else is answered.
+    assert [len(body["prompt"]) for body in little.asked] == [3, 3, 3, 1]
+    assert {body["seed"] for body in little.asked} == {0}
     little.next = [answer] * 2
     assert answers(engine_on(little), 1)[0].token_ids == foretold(0)
 
@@ -462,6 +544,36 @@ def test_a_rate_limit_that_does_not_end_is_told(little: Little) -> None:
     little.next = [said(429, "slow down", **{"retry-after": "0.2"})] * 50
     with pytest.raises(EngineUnavailable, match=r"HTTP 429 .* for 0\.5 s \(engine\.patience\)"):
         answers(engine_on(little, patience=0.5), 1)
+
+
+class Unlucky(Little):
+    """Answers any request but one, which it puts off until it is told."""
+
+    putting_off, put_off = True, 0
+
+    async def complete(self, body: dict[str, Any]) -> Answer:
+        if self.putting_off and body["seed"] == 0:
+            self.put_off += 1
+            return said(429, "slow down", **{"retry-after": "0.1"})
+        return await super().complete(body)
+
+
+def test_a_rate_limit_under_which_others_are_answered_is_waited_for() -> None:
+    server = Unlucky()
+    with running(server):
+        engine = engine_on(server, patience=1.5)
+
+        async def beside_others() -> Completion:
+            asking = asyncio.ensure_future(ask(engine, 0))
+            begun = time.monotonic()
+            while time.monotonic() - begun < 4.0:
+                await ask(engine, 1)
+                await asyncio.sleep(0.05)
+            assert server.put_off > 1
+            server.putting_off = False
+            return await asking
+
+        assert run(engine, beside_others).token_ids == foretold(0)
 
 
 def test_tokens_are_counted_by_the_server(little: Little) -> None:
