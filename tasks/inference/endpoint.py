@@ -143,11 +143,13 @@ class Endpoint:
         """vLLM's own reload is wrong on a CPU where output layer and embedding share their weights."""
         path = "/server_info?config_format=json"
         info = (await self._connections.send("GET", path, None, LOAD_SECONDS)).json()
+        said = "does not tell whether it generates on a CPU"
         with suppress(KeyError, TypeError):
             if info["vllm_config"]["device_config"]["device"] != "cpu":
                 return
+            said = "generates on a CPU"
         raise EngineUnavailable(
-            f"engine.swap = 'vllm': {self.url} generates on a CPU, where vLLM's own reload forgets the output layer; "
+            f"engine.swap = 'vllm': {self.url} {said}, where vLLM's own reload forgets the output layer; "
             f"start it with --worker-extension-cls {EXTENSION}"
         )
 

@@ -649,6 +649,23 @@ def test_a_gpu_server_needs_no_extension(little: Little) -> None:
     assert little.loads == [f"reload_weights {POLICY}"]
 
 
+class Silent(Little):
+    """Does not know /server_info."""
+
+    def develop(self, path: str, body: dict[str, Any]) -> Answer:
+        return said(404, "Not Found") if path == "/server_info" else super().develop(path, body)
+
+
+def test_a_server_that_does_not_tell_its_device_is_refused_for_that() -> None:
+    silent = Silent()
+    silent.extension = False
+    with (
+        running(silent),
+        pytest.raises(EngineUnavailable, match=r"does not tell whether .* CPU, .*--worker-extension-cls"),
+    ):
+        answers(engine_on(silent, swap="vllm"), 1)
+
+
 @pytest.mark.parametrize(
     ("change", "policy", "message"),
     [
