@@ -71,7 +71,7 @@ SELECT
     coalesce(stuck_steps, 0) AS stuck_steps,
     coalesce(candidates, 0) AS candidates,
     coalesce(duplicates, 0) AS duplicates,
-    coalesce(rollouts, 0) AS rollouts,
+    coalesce(rollouts, 0) + coalesce(e.unused_rollouts, 0) AS rollouts,
     coalesce(start_rollouts, 0) AS start_rollouts,
     coalesce(failed_rollouts, 0) AS failed_rollouts,
     e.generated_tokens, e.prompt_tokens, e.cached_tokens,

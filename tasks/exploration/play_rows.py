@@ -36,6 +36,7 @@ def _episode(one: Played, common: Row, episode: str, stage: str, temperature: fl
         "success": one.outcome >= one.task.best - SAME,
         "ended": one.ended,
         **asdict(one.usage),
+        "unused_rollouts": 0,
         "environment_steps": one.clock.steps,
         "environment_seconds": one.clock.seconds,
         "seconds": one.seconds,

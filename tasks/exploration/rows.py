@@ -66,10 +66,19 @@ def _episode(walk: Walk, common: Row, episode: str, settings: ExploreSettings) -
         "success": turn is not None and turn.outcome >= walk.task.best - SAME,
         "ended": walk.ended,
         **asdict(total_usage(walk)),
+        "unused_rollouts": sum(map(_unused_rollouts, walk.steps)),
         "environment_steps": walk.clock.steps,
         "environment_seconds": walk.clock.seconds,
         "seconds": walk.seconds,
     }
+
+
+def _unused_rollouts(step: Step) -> int:
+    """Rollouts that were paid and have no rows: of candidates drawn ahead and not used."""
+    shown = {id(candidate.estimate) for candidate in step.drawn}
+    ahead = {id(c.estimate): c.estimate for c in step.unused if id(c.estimate) not in shown}
+    played = (rollout for estimate in ahead.values() for rollout in estimate.rollouts)
+    return sum(one.outcome is None or one.reused_actions < len(one.actions) for one in played)
 
 
 def _step(step: Step, common: Row, episode: str, step_id: str) -> Row:

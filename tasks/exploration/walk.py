@@ -54,7 +54,7 @@ class Step:
     previous: float
     drawn: list[Candidate] = field(default_factory=list)
     unused: list[Candidate] = field(default_factory=list)
-    """Paid for ahead (`explore.width`), and not needed."""
+    """Paid for ahead (`explore.width`), and not needed or not scored."""
     stop_reason: str = ""
 
     @property
@@ -160,8 +160,9 @@ class _Way:
 
     async def steps(self, place: Place) -> None:
         """Step after step until the episode ends."""
-        walk = self.walk
-        previous = walk.start_value if walk.start_value is not None else 0.0
+        walk, previous = self.walk, self.walk.start_value
+        if previous is None:
+            return  # Every rollout failed: nothing can be said to rise above that.
         behind = [one.outcome for one in walk.trajectories if one.outcome is not None]
         while True:
             if self.leaves(previous, behind):
@@ -201,7 +202,7 @@ class _Way:
                 ahead[0].contrast = any(c.rose for c in step.drawn)
                 step.drawn.append(ahead.pop(0))
                 reason = strategy.stop(step.drawn)
-            step.unused = ahead
+            step.unused += ahead
         step.stop_reason = reason
         chosen = await finish_choice(step.drawn)
         if strategy.prefix == "expert":
@@ -219,12 +220,15 @@ class _Way:
             return_exceptions=True,
         )
         drawn: list[Candidate] = []
+        failed: BaseException | None = None
         for found in draws:
             if isinstance(found, BaseException):
-                if not drawn:
-                    raise found
-                break  # It fails again where it is the next.
-            drawn.append(self.candidate(step, [*step.drawn, *drawn], *found))
+                failed = failed or found  # It fails again where it is the next.
+                continue
+            candidate = self.candidate(step, [*step.drawn, *drawn], *found)
+            (step.unused if failed else drawn).append(candidate)
+        if failed and not drawn:
+            raise failed
         settings, best = self.walker._settings, self.walk.task.best
         # Duplicates share an estimate, which is made once.
         estimates = {id(candidate.estimate): candidate.estimate for candidate in drawn}.values()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 COMMON = [
     ("run", pa.string()),
@@ -97,6 +97,7 @@ TABLES: dict[str, pa.Schema] = {
             ("success", pa.bool_()),
             ("ended", pa.string()),
             *COST,
+            ("unused_rollouts", pa.int32()),
             ("environment_steps", pa.int64()),
             ("environment_seconds", pa.float64()),
             ("seconds", pa.float64()),

@@ -21,7 +21,7 @@ from rro.tasks.exploration.values import SAME, Rollout, rises
 from rro.tasks.exploration.walk import Walk, Walker
 from rro.tasks.settings import ExploreSettings, PairSettings, parse_settings
 
-from .tabular import Seeded, Tabular, Tree
+from .tabular import FAILS, Scripted, Seeded, Tabular, Tree
 
 outcomes = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])
 leaves = st.dictionaries(st.sampled_from("abcd"), outcomes, min_size=1, max_size=4)
@@ -108,7 +108,23 @@ def test_what_was_drawn_ahead_and_not_used_is_counted() -> None:
     assert len(rows["candidates"]) == len(one.steps[0].drawn) + len(one.steps[1].drawn)
     more = total_usage(ahead).generated_tokens - total_usage(one).generated_tokens
     assert [len(step.unused) for step in ahead.steps] == [2, 0]
+    assert rows["episodes"][0]["unused_rollouts"] == 2 * 2
     assert more == 2 * (1 + 2)  # each one draw and two rollouts of one action
+
+
+def test_what_was_drawn_beside_a_draw_that_failed_is_counted() -> None:
+    tree: Tree = {"start": {"a": 0.5, "b": 0.5}}
+    environment, policy = Tabular(tree), Scripted({"start": ["a", FAILS, "b"]})
+    explore = ExploreSettings(width=3, max_candidates=3, rollouts=1, first_reference="zero", epsilon=0.9)
+    walk = asyncio.run(Walker(environment, policy, policy, explore, 0).walk(environment.task))
+    assert failures(policy) > 0
+    assert total_usage(walk).generated_tokens == 2 * sum(policy.drawn.values()) - 2 * failures(policy)
+
+
+def failures(policy: Scripted) -> int:
+    """How many of a script's draws failed."""
+    listed = policy.script["start"]
+    return sum(listed[number % len(listed)] == FAILS for number in range(policy.drawn["start"]))
 
 
 class Stream:

@@ -131,6 +131,12 @@ def test_a_candidate_whose_rollouts_all_failed_is_never_chosen() -> None:
     assert told(found) == ([("left", None), R, R], "cap", "right")
 
 
+def test_without_a_first_reference_nothing_is_said_to_rise() -> None:
+    found = walk({"start": ["left"]}, rolls={**ROLLS, "start": [FAILS]})
+    assert (found.ended, found.steps, found.start_value) == ("failed", [], None)
+    assert [(one.ended, one.outcome) for one in found.trajectories] == [("failed", None)] * 2
+
+
 def rows_of(found: Walk) -> Rows:
     return walk_rows([found], Origin("r", 1, "rising", "p", "tabular", "p"), ExploreSettings())
 
