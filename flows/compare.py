@@ -28,7 +28,8 @@ from rro.tasks.preflight import check_run
 from rro.tasks.process import warehouse_root
 from rro.tasks.progress import Progress, part, report
 from rro.tasks.reporting.charts import comparison_chart
-from rro.tasks.reporting.comparison import REFERENCE, ROLLOUTS, TASKS, Comparison, compared, flat, markdown
+from rro.tasks.reporting.comparison import REFERENCE, ROLLOUTS, TASKS, Comparison, compared
+from rro.tasks.reporting.comparison_tables import flat, markdown
 from rro.tasks.settings import Settings, load_settings, merge, parse_settings
 from rro.tasks.storage.tables import table
 from rro.tasks.storage.views import connect, query
@@ -221,7 +222,7 @@ class Work:
             make_strategy(settings.explore).trains == "dpo"
             and not self._store.read("pairs", run, "pairs-i1").num_rows
         ):
-            return  # Nothing to learn from: the arm is shown without a reward.
+            return  # Nothing to learn from: the SFT policy stays as it is.
         close_engine()
         await dpo(run, settings, 1, root)
         await evaluate(run, settings, 1, root)

@@ -198,7 +198,8 @@ def several(
     kind: str, profile: str | None, warehouse: str | None, given: dict[str, Any], how: dict[str, Any]
 ) -> None:
     """Do the many runs of a comparison, then print its tables."""
-    from rro.tasks.reporting.comparison import compared, tables
+    from rro.tasks.reporting.comparison import compared
+    from rro.tasks.reporting.comparison_tables import tables
     from rro.tasks.storage.views import connect
 
     store, profile = Warehouse(warehouse_root(warehouse)), profile or DEFAULT_PROFILE

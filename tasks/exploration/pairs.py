@@ -15,6 +15,7 @@ from typing import Any
 
 from rro.tasks.exploration.origin import Row
 from rro.tasks.exploration.seeds import row_id, seed_for
+from rro.tasks.exploration.values import SAME
 from rro.tasks.settings import PairSettings
 
 EXPLORED = ("episodes", "steps", "candidates", "rollouts")
@@ -149,7 +150,8 @@ def tie_of_step(
 ) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """(sooner, later) of two candidates that are worth the same, more than 0, where `pairs.ties` asks for it.
 
-    How soon is the mean number of actions in a candidate's rollouts. Failing sooner is no better, hence above 0.
+    The same is no further apart than tau, and the sooner is not the lower. How soon is the mean number of actions
+    in a candidate's rollouts. Failing sooner is no better, hence above 0.
     """
     best = max((c["value"] for c in step.drawn if c["value"] is not None), default=0.0)
     equal = {
@@ -162,7 +164,8 @@ def tie_of_step(
     ways = {id(c): _actions_to_come(explored, c) for c in equal.values()}
     sooner, *_, later = sorted(equal.values(), key=lambda c: (ways[id(c)], c["candidate_index"]))
     wanted = (sooner["rose"] or not settings.only_rising) and (sooner["valid"] or not settings.only_valid)
-    return [(sooner, later)] if wanted and ways[id(later)] - ways[id(sooner)] >= settings.ties else []
+    better = ways[id(later)] - ways[id(sooner)] >= settings.ties and sooner["value"] >= later["value"] - SAME
+    return [(sooner, later)] if wanted and better else []
 
 
 def _actions_to_come(explored: Explored, candidate: Mapping[str, Any]) -> float:

@@ -5,18 +5,15 @@ seeds lie apart stands beside them. Costs are means over the seeds.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-from rich.table import Table
 
 from rro.tasks.arms import BASELINE
 from rro.tasks.errors import UserError
-from rro.tasks.reporting.statistics import Estimate, mean_interval, paired_difference
-from rro.tasks.reporting.text import Section, figure, interval, markdown_table, rich_table, share
+from rro.tasks.reporting.statistics import RESAMPLES, Estimate, mean_interval, paired_difference
 from rro.tasks.storage.views import query
 
 TASKS, ROLLOUTS = "tasks", "rollouts"
@@ -47,8 +44,17 @@ FROM exploration_cost AS c LEFT JOIN steps USING (run) LEFT JOIN kept USING (run
 WHERE list_contains($runs::VARCHAR[], c.run) AND c.iteration = 1
 """
 RISING = """
+WITH again AS (SELECT DISTINCT run, task FROM step_summary WHERE iteration = 2)
 SELECT run, iteration, third, avg(rose::INTEGER) AS rising_share, count(*) AS steps
-FROM step_summary WHERE list_contains($runs::VARCHAR[], run) AND strategy = 'rising' GROUP BY ALL
+FROM step_summary AS s
+WHERE list_contains($runs::VARCHAR[], run) AND strategy = 'rising'
+    -- Before and after on the same tasks, where only some were explored again.
+    AND (run NOT IN (SELECT run FROM again) OR task IN (SELECT task FROM again WHERE run = s.run))
+GROUP BY ALL
+"""
+ASKED = """
+SELECT max((settings::JSON ->> '$.evaluate.resamples')::INTEGER) AS resamples
+FROM comparisons WHERE run = $run
 """
 
 
@@ -115,20 +121,23 @@ def compared(connection: duckdb.DuckDBPyConnection, run: str, temperature: float
     for row in rows:
         by_budget.setdefault(row["budget"], {}).setdefault(row["arm"], {})[row["seed"]] = row["arm_run"]
     equal_tasks = by_budget[TASKS]
+    resamples = query(connection, ASKED, {"run": run}).to_pylist()[0]["resamples"] or RESAMPLES
     # The baseline and the reference spend what they spend, so the second table borrows them.
     shared = {arm: equal_tasks[arm] for arm in (BASELINE, REFERENCE) if arm in equal_tasks}
     return Comparison(
         run,
         temperature,
         {
-            budget: results(connection, shared | runs if budget == ROLLOUTS else runs, temperature)
+            budget: results(connection, shared | runs if budget == ROLLOUTS else runs, temperature, resamples)
             for budget, runs in by_budget.items()
         },
         rising_shares(connection, equal_tasks),
     )
 
 
-def results(connection: duckdb.DuckDBPyConnection, arms: Runs, temperature: float) -> tuple[ArmResult, ...]:
+def results(
+    connection: duckdb.DuckDBPyConnection, arms: Runs, temperature: float, resamples: int = RESAMPLES
+) -> tuple[ArmResult, ...]:
     """One result an arm. `UserError` where test sets or SFT policies differ."""
     names = [run for runs in arms.values() for run in runs.values()]
     known = {"runs": names, "temperature": temperature}
@@ -137,9 +146,13 @@ def results(connection: duckdb.DuckDBPyConnection, arms: Runs, temperature: floa
     costs = {row["run"]: row for row in query(connection, COSTS, {"runs": names}).to_pylist()}
     evaluated = {run: _last(rows) for run, rows in _by(played, "run").items()}
     check_comparable(arms, evaluated, started)
+    baseline, reference = arms.get(BASELINE, {}), arms.get(REFERENCE, {})
+    for seed, run in ((seed, run) for runs in arms.values() for seed, run in runs.items()):
+        # An exploration that yields nothing to learn from leaves the SFT policy as it was.
+        if run in costs and run not in evaluated and baseline.get(seed) in evaluated:
+            evaluated[run] = evaluated[baseline[seed]]
     return tuple(
-        _result(arm, runs, arms.get(BASELINE, {}), arms.get(REFERENCE, {}), evaluated, costs)
-        for arm, runs in arms.items()
+        _result(arm, runs, baseline, reference, evaluated, costs, resamples) for arm, runs in arms.items()
     )
 
 
@@ -179,7 +192,9 @@ def _result(
     reference: Mapping[int, str],
     evaluated: Mapping[str, list[dict[str, Any]]],
     costs: Mapping[str, dict[str, Any]],
+    resamples: int,
 ) -> ArmResult:
+    runs = {seed: run for seed, run in runs.items() if run in evaluated} or runs
     rewards = _over_seeds(runs.values(), evaluated, "reward")
     paid = [costs[run] for run in runs.values() if run in costs]
     names = tuple(paid[0].keys() - {"run"}) if paid else ()
@@ -187,27 +202,29 @@ def _result(
     result: dict[str, Any] = {"arm": arm, "seeds": len(runs), **means}
     if not rewards:
         return ArmResult(**result)
-    result["reward"] = mean_interval(list(rewards.values()))
-    result["success"] = mean_interval(list(_over_seeds(runs.values(), evaluated, "success").values()))
+    successes = _over_seeds(runs.values(), evaluated, "success")
+    result["reward"] = mean_interval(list(rewards.values()), resamples)
+    result["success"] = mean_interval(list(successes.values()), resamples)
     if arm != BASELINE and baseline:
-        both = [seed for seed in runs if seed in baseline]
+        both = [seed for seed in runs if baseline.get(seed) in evaluated]
         before = _over_seeds((baseline[seed] for seed in both), evaluated, "reward")
         result["gain"] = gain = paired_difference(
-            before, _over_seeds((runs[s] for s in both), evaluated, "reward")
+            before, _over_seeds((runs[s] for s in both), evaluated, "reward"), resamples
         )
         result["gains"] = tuple(
             fmean(row["reward"] for row in evaluated[runs[seed]])
             - fmean(row["reward"] for row in evaluated[baseline[seed]])
             for seed in both
-            if runs[seed] in evaluated
         )
         millions = (means.get("generated_tokens") or 0.0) / 1e6
         if gain is not None and millions:
             parts = (gain.mean / millions, gain.low / millions, gain.high / millions)
             result["gain_per_million"] = Estimate(*parts, gain.count)
     if arm not in (BASELINE, REFERENCE) and reference:
-        other = _over_seeds((reference[seed] for seed in runs if seed in reference), evaluated, "reward")
-        result["against"] = paired_difference(other, rewards)
+        both = [seed for seed in runs if reference.get(seed) in evaluated]
+        other = _over_seeds((reference[seed] for seed in both), evaluated, "reward")
+        own = _over_seeds((runs[seed] for seed in both), evaluated, "reward")
+        result["against"] = paired_difference(other, own, resamples)
     return ArmResult(**result)
 
 
@@ -245,100 +262,3 @@ def rising_shares(connection: duckdb.DuckDBPyConnection, arms: Runs) -> tuple[Ri
     before = RisingShare(BASELINE, thirds(arms.get(REFERENCE, {}).values(), 1))
     after = [RisingShare(arm, thirds(runs.values(), 2)) for arm, runs in arms.items()]
     return tuple(one for one in (before, *after) if any(third is not None for third in one.thirds))
-
-
-def sections(comparison: Comparison) -> list[Section]:
-    """The tables of a comparison."""
-    titles = {TASKS: "Equal tasks", ROLLOUTS: "Equal rollout budget"}
-    found = []
-    for budget, arms in comparison.tables.items():
-        found += [_bought(titles[budget], arms), _paid(f"{titles[budget]}: cost", arms)]
-    if comparison.rising:
-        rows = tuple((one.policy, *(share(third) for third in one.thirds)) for one in comparison.rising)
-        found.append(
-            Section("Rising steps by third of the episode", ("policy", "first", "middle", "last"), rows)
-        )
-    return found
-
-
-def _bought(title: str, arms: Iterable[ArmResult]) -> Section:
-    columns = ("arm", "reward", "success", "against SFT", "by seed", "against rising", "reward / M tokens")
-    rows = tuple(
-        (
-            one.arm,
-            interval(one.reward),
-            interval(one.success),
-            interval(one.gain, sign=True),
-            ", ".join(f"{gain:+.3f}" for gain in one.gains) or "-",
-            interval(one.against, sign=True),
-            interval(one.gain_per_million, sign=True),
-        )
-        for one in arms
-    )
-    return Section(f"{title}: what it bought", columns, rows)
-
-
-def _paid(title: str, arms: Iterable[ArmResult]) -> Section:
-    columns = (
-        "arm",
-        "tasks",
-        "pairs",
-        "candidates/step",
-        "p95",
-        "max",
-        "rollouts",
-        "generated tokens",
-        "environment steps",
-        "rollouts/pair",
-        "tokens/pair",
-        "seconds",
-    )
-    rows = tuple(
-        (
-            one.arm,
-            figure(one.tasks),
-            figure(one.pairs),
-            figure(one.candidates_mean, 2),
-            figure(one.candidates_p95, 1),
-            figure(one.candidates_max),
-            figure(one.rollouts),
-            figure(one.generated_tokens),
-            figure(one.environment_steps),
-            figure(one.per_pair(one.rollouts), 1),
-            figure(one.per_pair(one.generated_tokens)),
-            figure(one.seconds, 1),
-        )
-        for one in arms
-        if one.arm != BASELINE
-    )
-    return Section(title, columns, rows)
-
-
-def tables(comparison: Comparison) -> list[Table]:
-    """For the terminal."""
-    return [rich_table(section) for section in sections(comparison)]
-
-
-def markdown(comparison: Comparison) -> str:
-    """As Markdown."""
-    return "\n".join(markdown_table(section) for section in sections(comparison))
-
-
-def flat(comparison: Comparison) -> pa.Table:
-    """One row an arm and budget, intervals in columns of their own."""
-    rows = []
-    for budget, arms in comparison.tables.items():
-        for one in arms:
-            row: dict[str, Any] = {"comparison": comparison.run, "budget": budget}
-            for name, value in asdict(one).items():
-                if name in ("reward", "success", "gain", "against", "gain_per_million"):
-                    value = value or {}
-                    row |= {
-                        name: value.get("mean"),
-                        f"{name}_low": value.get("low"),
-                        f"{name}_high": value.get("high"),
-                    }
-                else:
-                    row[name] = list(value) if isinstance(value, tuple) else value
-            rows.append(row)
-    return pa.Table.from_pylist(rows)
