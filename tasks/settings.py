@@ -83,8 +83,8 @@ class EngineSettings(Group):
     """Longest prompt and completion together, in tokens."""
     max_num_seqs: int = Field(256, ge=1)
     """Sequences the engine, or each endpoint, decodes together."""
-    kv_cache_gib: float = Field(1.0, gt=0)
-    """Memory for cached keys and values."""
+    kv_cache_gib: float = Field(0.0, ge=0)
+    """Memory for cached keys and values; 0 takes 1 GiB on a CPU, and on a GPU what vLLM finds free."""
     block_size: int = Field(32, ge=8)
     """Tokens in a block of the prefix cache; only whole blocks are shared."""
     threads: int = Field(0, ge=0)

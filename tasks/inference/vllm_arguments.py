@@ -7,6 +7,8 @@ from rro.tasks.settings import EngineSettings
 
 BATCHED_TOKENS = 4096
 """Prompt tokens computed in one step on a CPU, at most."""
+CPU_CACHE_GIB = 1.0
+"""Where nothing is asked for: a machine without a GPU has other things to do with its memory."""
 
 
 def engine_arguments(policy: Path, settings: EngineSettings, cuda: bool) -> dict[str, Any]:
@@ -17,7 +19,7 @@ def engine_arguments(policy: Path, settings: EngineSettings, cuda: bool) -> dict
         "enforce_eager": not cuda,
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_num_seqs,
-        "kv_cache_memory_bytes": int(settings.kv_cache_gib * 2**30),
+        "kv_cache_memory_bytes": _cache_bytes(settings.kv_cache_gib, cuda),
         "block_size": settings.block_size,
         # A seeded draw whose prompt is split over two steps makes vLLM rewind its generator, which a CPU
         # generator cannot ("CPU Generator does not use offset"): there, prompts go in whole.
@@ -26,6 +28,12 @@ def engine_arguments(policy: Path, settings: EngineSettings, cuda: bool) -> dict
         "enable_prefix_caching": True,
         "generation_config": "vllm",
     }
+
+
+def _cache_bytes(gib: float, cuda: bool) -> int | None:
+    if cuda and not gib:
+        return None
+    return int((gib or CPU_CACHE_GIB) * 2**30)
 
 
 def flags(arguments: dict[str, Any]) -> list[str]:
