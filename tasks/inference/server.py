@@ -174,6 +174,7 @@ def environment(settings: EngineSettings, folder: str) -> dict[str, str]:
         # vLLM hangs up after five idle seconds, a busy client may ask at that moment, and three such are a dead server.
         "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "3600",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
+        "GLOO_SOCKET_IFNAME": "lo",  # Between its own processes; else where the machine's name leads.
         # vLLM would bind the threads of every server on a machine to the same cores.
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "OMP_NUM_THREADS": str(cpu_threads(settings.threads)),
