@@ -20,6 +20,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "contrast": {"explore": {"contrast": True}},
     "skip": {"explore": {"leave": "maximum"}},
     "spread": {"explore": {"leave": "agreed"}},
+    "common": {"explore": {"common": True}},
     "ties": {"pairs": {"ties": 1.0}},
 }
 """What may follow a strategy after `+`: one option of the walk or the pairs. `again` is as published: every draw is
@@ -41,6 +42,7 @@ KNOBS: dict[str, dict[str, Any]] = {
     "no-contrast": {"explore": {"contrast": False}},
     "reuse": {"explore": {"reuse": True}},
     "no-reuse": {"explore": {"reuse": False}},
+    "common": {"explore": {"common": True}},
     "rejected-first": {"pairs": {"rejected": "first"}},
     "rejected-all": {"pairs": {"rejected": "all"}},
     "only-rising": {"pairs": {"only_rising": True}},

@@ -237,6 +237,9 @@ class ExploreSettings(Group):
     where all rollouts behind it ended alike, so that nothing tells one action from another."""
     reuse: bool = False
     """Let the chosen candidate's rollouts be the next step's first candidates, and pay for every draw once."""
+    common: bool = False
+    """Common random numbers: rollout k of every sibling draws its n-th action with the same seed, so that less of the
+    difference between two values is luck."""
     early_stop: bool = False
     """Leave out rollouts that can change no decision. Needs `pairs.rejected = "lowest"`."""
     error_rate: float = Field(0.0, ge=0, le=0.5)

@@ -4,6 +4,9 @@ The number-th action at a place follows from the run's seed, the place, the numb
 candidates and the rollouts of every step have streams of their own, so that values are independent. With
 `explore.reuse` there is one stream: rollout k takes act k at every place it comes to, so the k-th candidate of a step
 is the first action of rollout k from the chosen candidate before it, and brings that rollout with it.
+
+With `explore.common` the place does not matter, only how many actions led to it: siblings then meet the same luck,
+which cancels in the difference of their values (common random numbers). Each value alone is distributed as before.
 """
 
 import asyncio
@@ -86,10 +89,12 @@ class Act:
 class Acts:
     """All acts of one task's walk."""
 
-    def __init__(self, seed: int, clock: Clock, keep: bool) -> None:
+    def __init__(self, seed: int, clock: Clock, keep: bool, common: str = "") -> None:
+        """`keep` what was drawn; places of one depth share their seeds where `common` names the task."""
         self._seed = seed
         self._clock = clock
         self._keep = keep
+        self._common = common
         self._known: dict[tuple[str, str, float, int, str], Act] = {}
 
     async def act(self, policy: Policy, place: Place, number: int, temperature: float, stream: str) -> Act:
@@ -98,13 +103,16 @@ class Acts:
         if key in self._known:
             kept = self._known[key]
             return Act(kept.draw, kept.seed, kept.place, kept.turn, Usage(), reused=True)
-        seed = seed_for(self._seed, place.key, stream, number)
+        seed = seed_for(self._seed, *self._where(place), stream, number)
         draw = await policy.draw(place.history, temperature, seed)
         after, turn = await place.after(policy, draw, self._clock)
         act = Act(draw, seed, after, turn, draw.usage)
         if self._keep:
             self._known[key] = act
         return act
+
+    def _where(self, place: Place) -> tuple[int | str, ...]:
+        return (self._common, len(place.history.messages)) if self._common else (place.key,)
 
     def known(self, policy: Policy, place: Place, number: int, temperature: float, stream: str) -> bool:
         """Whether that act costs nothing."""

@@ -112,7 +112,8 @@ class Walker:
         begun = time.perf_counter()
         episode = self._environment.start(task)
         walk = Walk(task, first_message(self._environment, episode.observation))
-        acts = Acts(self._seed, walk.clock, self._settings.reuse and not self._pay_again)
+        common = task.id if self._settings.common else ""
+        acts = Acts(self._seed, walk.clock, self._settings.reuse and not self._pay_again, common)
         way = _Way(self, walk, acts)
         if self._strategy.expert:
             walk.demonstration = self._demonstration(task)

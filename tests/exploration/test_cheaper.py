@@ -4,6 +4,7 @@ and values stay unbiased where draws are used again."""
 import asyncio
 import math
 import random
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,16 +48,21 @@ KNOBS = st.fixed_dictionaries(
         "comparator": st.sampled_from([">", ">="]),
         "first_reference": st.sampled_from(["rollouts", "zero"]),
         "contrast": st.booleans(),
+        "common": st.booleans(),
         "leave": st.sampled_from(["never", "maximum", "agreed"]),
     }
 )
 
 
-def explored(tree: Tree, seed: int, pay_again: bool = False, **knobs: Any) -> tuple[Walk, Rows]:
-    explore = ExploreSettings(**knobs)
+async def walked(tree: Tree, seed: int, explore: ExploreSettings, pay_again: bool = False) -> Walk:
     environment, policy = Tabular(tree), Seeded(tree)
     walker = Walker(environment, policy, policy, explore, seed, pay_again=pay_again)
-    walk = asyncio.run(walker.walk(environment.task))
+    return await walker.walk(environment.task)
+
+
+def explored(tree: Tree, seed: int, pay_again: bool = False, **knobs: Any) -> tuple[Walk, Rows]:
+    explore = ExploreSettings(**knobs)
+    walk = asyncio.run(walked(tree, seed, explore, pay_again))
     return walk, walk_rows([walk], Origin("r", 1, explore.strategy, "p", "tabular", "p"), explore)
 
 
@@ -208,21 +214,35 @@ BIASED: Tree = {
 
 def bias(step: int, **knobs: Any) -> tuple[float, float]:
     """Mean of value minus exact expectation over the candidates of a step of 10,000 walks, and its standard error."""
-    gaps = []
-    for seed in range(10_000):
-        walk, _ = explored(BIASED, seed, strategy="fixed", max_candidates=2, rollouts=2, **knobs)
-        for candidate in walk.steps[step].drawn if len(walk.steps) > step else ():
-            if candidate.duplicate_of is None and not candidate.act.turn.done:
-                # Early stop leaves values open; played to the end they are what they would have been.
-                asyncio.run(candidate.estimate.finish())
-                assert candidate.estimate.mean is not None
-                gaps.append(candidate.estimate.mean - exact(BIASED, candidate.act.turn.observation))
+    explore = ExploreSettings(strategy="fixed", max_candidates=2, rollouts=2, **knobs)
+    gaps = asyncio.run(gaps_of(step, explore))
     mean = math.fsum(gaps) / len(gaps)
     return mean, math.sqrt(math.fsum((gap - mean) ** 2 for gap in gaps)) / len(gaps)
 
 
+async def gaps_of(step: int, explore: ExploreSettings) -> list[float]:
+    gaps = []
+    for seed in range(10_000):
+        walk = await walked(BIASED, seed, explore)
+        for candidate in walk.steps[step].drawn if len(walk.steps) > step else ():
+            if candidate.duplicate_of is None and not candidate.act.turn.done:
+                # Early stop leaves values open; played to the end they are what they would have been.
+                await candidate.estimate.finish()
+                assert candidate.estimate.mean is not None
+                gaps.append(candidate.estimate.mean - exact(BIASED, candidate.act.turn.observation))
+    return gaps
+
+
 @pytest.mark.parametrize(
-    "knobs", [{}, {"early_stop": True}, {"reuse": True}, {"reuse": True, "early_stop": True}]
+    "knobs",
+    [
+        {},
+        {"early_stop": True},
+        {"reuse": True},
+        {"reuse": True, "early_stop": True},
+        {"common": True},
+        {"common": True, "reuse": True},
+    ],
 )
 def test_values_of_the_first_step_are_unbiased_whatever_is_saved(knobs: Any) -> None:
     mean, error = bias(0, **knobs)
@@ -233,8 +253,44 @@ def test_later_values_are_unbiased_as_published_and_lean_upwards_with_reuse() ->
     """A chosen candidate was chosen for its rollouts, and with reuse they are part of what comes after it."""
     plain, plain_error = bias(1)
     reused, reused_error = bias(1, reuse=True)
+    common, common_error = bias(1, common=True)
     assert abs(plain) < 4 * plain_error
+    assert abs(common) < 4 * common_error
     assert 4 * reused_error < reused < 0.15
+
+
+ALIKE: Tree = {
+    "start": {"a": "L", "b": "R"},
+    "L": {"v": 0.0, "w": 0.5, "x": 1.0},
+    "R": {"v": 0.0, "w": 0.25, "x": 1.0},
+}
+
+
+def test_siblings_differ_by_less_luck_where_they_share_their_random_numbers() -> None:
+    apart, together = (spread_of_difference(common) for common in (False, True))
+    assert together < apart / 4
+
+
+def spread_of_difference(common: bool) -> float:
+    """Variance of the difference between the first step's two values over many walks."""
+    differences = []
+    explore = ExploreSettings(strategy="fixed", max_candidates=6, common=common)
+    for seed in range(400):
+        walk = asyncio.run(walked(ALIKE, seed, explore))
+        values = {candidate.canonical: candidate.value for candidate in walk.steps[0].drawn}
+        if values.keys() == {"a", "b"}:
+            differences.append((values["a"] or 0.0) - (values["b"] or 0.0))
+    assert len(differences) > 300
+    return statistics.variance(differences)
+
+
+def test_shared_random_numbers_are_those_of_rollout_and_depth() -> None:
+    _, rows = explored(ALIKE, 3, strategy="fixed", max_candidates=6, common=True)
+    seeds: dict[tuple[int, int], set[int]] = {}
+    for row in rows["rollouts"]:
+        seeds.setdefault((row["step_index"], row["rollout_index"]), set()).add(row["seed"])
+    assert {len(shared) for shared in seeds.values()} == {1}
+    assert len(set().union(*seeds.values())) == len(seeds)
 
 
 def test_reuse_pays_each_draw_once() -> None:
