@@ -29,7 +29,7 @@ test: $(INSTALLED) ## Fast tests first, then the slow ones with real models and 
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 	$(BIN)/python -m pytest -m "slow and not servers" -n 2 --dist loadfile
 
-test-servers: $(INSTALLED) ## Slow tests with vLLM servers, a Ray cluster, PostgreSQL and a bucket; not proved yet
+test-servers: $(INSTALLED) ## Slow tests with vLLM servers, a Ray cluster, PostgreSQL and a bucket; half an hour or more
 	$(BIN)/python -m pytest -m servers
 
 lint: $(INSTALLED) ## Style, format and types
