@@ -23,7 +23,7 @@ os.environ["PREFECT_HOME"] = PREFECT_HOME
 
 
 SERVERS = {"test_server.py", "test_bucket_pipeline.py", "test_cluster.py", "test_postgresql.py"}
-"""Files whose slow tests start servers and clusters; `make test-servers` runs them: they want a machine of their own for a while."""
+"""Files whose slow tests start servers and clusters; `make test-servers` runs them, alone on a machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
