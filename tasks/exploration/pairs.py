@@ -153,13 +153,15 @@ def tie_of_step(
     The same is no further apart than tau, and the sooner is not the lower. How soon is the mean number of actions
     in a candidate's rollouts. Failing sooner is no better, hence above 0.
     """
+    if not settings.ties:
+        return []
     best = max((c["value"] for c in step.drawn if c["value"] is not None), default=0.0)
     equal = {
         c["canonical"]: c
         for c in reversed(step.drawn)
         if c["duplicate_of"] is None and c["value"] is not None and best - c["value"] <= settings.tau
     }
-    if not settings.ties or best <= 0 or len(equal) < 2:
+    if best <= 0 or len(equal) < 2:
         return []
     ways = {id(c): _actions_to_come(explored, c) for c in equal.values()}
     sooner, *_, later = sorted(equal.values(), key=lambda c: (ways[id(c)], c["candidate_index"]))
