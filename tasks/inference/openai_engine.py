@@ -178,8 +178,8 @@ class EndpointEngine:
                 await self._ask(endpoint, prompt, sampling)
             except Down as error:
                 fleet.fault(endpoint, error)
-            except (Busy, GenerationFailed):
-                pass
+            except (Busy, GenerationFailed) as error:
+                log.info("%s gives no answer yet: %s", endpoint.url, error)
         return self._asked > since
 
     async def _outlast(
