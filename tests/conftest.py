@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from rro.tasks.process import prepare_environment
 if TYPE_CHECKING:
     from tests.flows.mini import Ran
 
+# Where tests are started in the background Ctrl-C is ignored, and what they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 prepare_environment(base="tiny")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "RRO_WAREHOUSE"):
